@@ -1,0 +1,56 @@
+"""One decoded group of events as columns: what `stream.decode` makes and `models.apply` consumes.
+
+All arrays of a batch are in log order per source topic. `E` is the number of events; the sparse parts (items, cart
+operations, orders) point back into the events by position, because few events have them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SOURCES = ("clickstream", "purchases")
+"""The source topics; an event's `source` is its index here."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """E validated events of one partition."""
+
+    source: NDArray[np.int8]
+    """(E,) index into SOURCES."""
+    offset: NDArray[np.int64]
+    """(E,) offset in the source topic's partition; rising within one source."""
+    customer: list[str]
+    """(E,) customer ids."""
+    key: list[bytes | None]
+    """(E,) Kafka keys as read; looked at once per new customer."""
+    time_ms: NDArray[np.int64]
+    """(E,) event time, milliseconds since 1970."""
+    kind: NDArray[np.int8]
+    """(E,) `schemas.kinds.Kind`."""
+    event_hash: NDArray[np.uint64]
+    """(E,) stable 64-bit hash (xxh3) of the event id."""
+    item_event: NDArray[np.int64]
+    """(I,) position of the event that names a product (views, cart adds, wishlist adds, order lines and orders' items)."""
+    item_product: NDArray[np.uint64]
+    """(I,) stable 64-bit hash of that product id."""
+    cart_event: NDArray[np.int64]
+    """(C,) position of the add_to_cart or remove_from_cart event of each cart operation."""
+    cart_product: NDArray[np.uint64]
+    """(C,) product hash; 0 with quantity 0 means the whole cart is cleared."""
+    cart_quantity: NDArray[np.int64]
+    """(C,) signed quantity: adds positive, removes negative."""
+    cart_price_minor: NDArray[np.int64]
+    """(C,) price of one unit in minor units; 0 where unknown."""
+    order_event: NDArray[np.int64]
+    """(O,) position of each purchase, order_line and refund."""
+    order_hash: NDArray[np.uint64]
+    """(O,) stable 64-bit hash of the order id (of the event id where there is none)."""
+    order_amount_minor: NDArray[np.int64]
+    """(O,) money of the event in minor units, never negative: a refund's amount is subtracted by its kind."""
+
+    def __len__(self) -> int:
+        return len(self.customer)

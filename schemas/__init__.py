@@ -1,0 +1,1 @@
+"""What is said: the events that come in and the value of every topic and key that goes out."""
