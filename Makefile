@@ -1,0 +1,49 @@
+# make demo   everything on this machine: broker, Redis, a worker, simulated shoppers, a live view (Ctrl-C ends it)
+# make test   the whole suite, against a real broker and a real Redis that it starts itself
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench clean
+
+help:
+	@echo "make install | demo | test | lint | format | bench | clean"
+
+install: $(STAMP)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is older or missing. Name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@echo "installing into $(VENV) (the first time this takes a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+# exec: no shell between make and the program, so that Ctrl-C reaches one process, which ends all others. make itself
+# reports an interrupted recipe, hence the `-` and the quiet status.
+demo: $(STAMP)
+	@exec $(BIN)/livesegment up
+
+test: $(STAMP)
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/yamllint --strict .
+
+format: $(STAMP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	@$(BIN)/livesegment bench $(ARGS)
+
+clean:
+	@rm -rf $(VENV) .livesegment .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build

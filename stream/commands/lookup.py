@@ -1,0 +1,72 @@
+"""`livesegment lookup`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from redis import Redis
+
+from schemas.record import SegmentRecord
+from schemas.redis_keys import partition_key, segment_key
+from stream.clients import redis_client
+from stream.commands.common import AsJson, DataDir, Kafka, RedisUrl, answer, prepare
+from stream.errors import NotFound, NotNow
+
+MOST_PARTITIONS = 1000
+
+
+def command(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id, exactly as it was sent.")],
+    features: Annotated[bool, typer.Option("--features", help="Also what is known of the customer, by name.")] = False,
+    kafka: Kafka = None,
+    redis_url: RedisUrl = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the segment of one customer, as a website would read it from Redis.
+
+    Exit code 3: nobody of that id was ever seen. 4: not known yet, because Redis is being filled anew.
+
+    Example: livesegment lookup c7-42 --features
+    """
+    settings = prepare(kafka, redis_url, data_dir)
+    with redis_client(settings) as client:
+        stored = client.hgetall(segment_key(customer))
+        rebuilding = not stored and is_rebuilding(client)
+    if stored:
+        value: dict[str, Any] = {"customer_id": customer, "found": True}
+        value |= SegmentRecord.from_hash(stored).model_dump(mode="json")
+        if features:
+            from stream.changelog_reader import read_features  # noqa: PLC0415 - loads numpy and the models
+
+            value["features"] = read_features(settings, customer)
+        answer(value, _words(value), as_json=as_json)
+        return
+    if as_json:
+        answer({"customer_id": customer, "found": False, "rebuilding": rebuilding}, "", as_json=True)
+        raise typer.Exit(NotNow.exit_code if rebuilding else NotFound.exit_code)
+    if rebuilding:
+        raise NotNow(f"Customer {customer!r} is not in Redis, but Redis is being filled anew")
+    raise NotFound(f"No event of customer {customer!r} has been seen")
+
+
+def is_rebuilding(client: Redis) -> bool:
+    """Whether records may be missing from Redis: no partition has claimed it yet, or one has not finished filling it.
+
+    Without records of all partitions from 0 to the highest, an absent customer is unknown for the moment only.
+    """
+    pipeline = client.pipeline(transaction=False)
+    for number in range(MOST_PARTITIONS):
+        pipeline.hmget(partition_key(number), ["boot", "complete"])
+    found = pipeline.execute()
+    claimed = [number for number, (boot, _) in enumerate(found) if boot]
+    return not claimed or not all(complete for _, complete in found[: claimed[-1] + 1])
+
+
+def _words(value: dict[str, Any]) -> str:
+    lines = [
+        f"{name:<12} {said}" for name, said in value.items() if name not in ("found", "features") and said is not None
+    ]
+    lines += [f"  {name:<24} {said:g}" for name, said in value.get("features", {}).items()]
+    return "\n".join(lines)
