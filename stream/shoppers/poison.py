@@ -26,7 +26,7 @@ class Sort:
 
 
 def _event(customer: bytes, number: int, time_ms: int, rest: bytes) -> bytes:
-    return b'{"event_id":"poison-%d","event_type":"view_item","customer_id":"%b","event_time":%d,%b}' % (
+    return b'{"event_id":"poison-%d","event_type":"add_to_cart","customer_id":"%b","event_time":%d,%b}' % (
         number, customer, time_ms, rest,
     )  # fmt: skip
 
