@@ -1,0 +1,155 @@
+"""A customer's changelog row: version, flags, the matrix row byte for byte, then the sparse parts that exist.
+
+    version u8 | flags u8 | columns f64... | [n u8, n event ids u64] | [n u8, n order ids u64] | [n u16, n bytes of cart]
+
+All little-endian; ids newest first, carts as `models.carts` orders them, so equal customers have equal rows. The key is
+the customer id in UTF-8. A reader knows its own version and the one before, and refuses every other.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import carts
+from models.columns import COL, COLUMNS, EMPTY_ROW, POSITION, CustomerTable
+from models.recent import KEPT, RecentIds
+
+ROW_VERSION = 1
+LAYOUTS: Mapping[int, tuple[str, ...]] = MappingProxyType({1: COLUMNS})
+"""Columns, in order, of each version that is read. A new version adds an entry; the one two before goes."""
+
+_EVENTS, _ORDERS, _CART = 1, 2, 4
+_HEAD = 2
+_CART_SIZE = struct.Struct("<H")
+
+
+class UnknownRowVersion(ValueError):  # noqa: N818 (says what was met)
+    """A row of a version that is not read here. Operator action: run the release that wrote it."""
+
+
+class MalformedRow(ValueError):  # noqa: N818 (as above)
+    """A row whose bytes do not add up: damaged, or not written by this program."""
+
+
+def encode(table: CustomerTable, slots: NDArray[np.int64]) -> list[tuple[bytes, bytes]]:
+    """Make (key, row) of T distinct slots, by rising slot. In passing, and only this, carts become canonical."""
+    slots = np.sort(slots)
+    matrix = table.gather(slots)
+    owners = table.carts.having(slots)
+    if owners.size:
+        mine = np.searchsorted(slots, owners)
+        table.carts.compact(owners, matrix[mine, COL.last_seen], matrix[mine, COL.last_order_at])
+    dense, width = matrix.astype("<f8", copy=False).tobytes(), matrix.shape[1] * 8
+    events, orders = _packed(table.recent_events, slots), _packed(table.recent_orders, slots)
+    ids, blobs = table.ids, table.carts.blobs
+    encoded, at = [], 0
+    for slot, event_ids, order_ids in zip(slots.tolist(), events, orders, strict=True):
+        cart = blobs.get(slot)
+        flags = (_EVENTS if event_ids else 0) | (_ORDERS if order_ids else 0) | (_CART if cart else 0)
+        tail = b"" if cart is None else _CART_SIZE.pack(len(cart)) + cart
+        row = b"%c%c%b%b%b%b" % (ROW_VERSION, flags, dense[at : at + width], event_ids, order_ids, tail)
+        encoded.append((ids[slot].encode(), row))
+        at += width
+    return encoded
+
+
+class RowReader:
+    """Reads rows of its version and of the one before into a table."""
+
+    def __init__(self, version: int = ROW_VERSION, layouts: Mapping[int, tuple[str, ...]] = LAYOUTS) -> None:
+        self._layouts = {known: layouts[known] for known in (version, version - 1) if known in layouts}
+
+    def load(
+        self, table: CustomerTable, keys: Sequence[bytes], values: Sequence[bytes], oldest_watermark_ms: int = 0
+    ) -> None:
+        """Set the customers of these rows; of several rows of one key the last counts.
+
+        Keys that start with NUL are not customers and are passed over. Recent ids that `CustomerTable.prune` would
+        forget at `oldest_watermark_ms` are not loaded. UnknownRowVersion, MalformedRow: nothing was loaded.
+        """
+        latest = {key: value for key, value in zip(keys, values, strict=True) if not key.startswith(b"\0")}
+        groups: dict[int, tuple[list[str], list[bytes]]] = {}
+        for key, value in latest.items():
+            names, rows = groups.setdefault(value[0] if value else -1, ([], []))
+            names.append(key.decode())
+            rows.append(value)
+        parsed = [(names, *self._parse(version, rows)) for version, (names, rows) in groups.items()]
+        for names, matrix, events, orders, blobs in parsed:
+            slots = np.array([table.add(name) for name in names], dtype=np.int64)
+            order = np.argsort(slots, kind="stable")
+            table.scatter(slots[order], matrix[order])
+            last_seen = matrix[:, COL.last_seen]
+            table.recent_events.load(slots, events, last_seen, oldest_watermark_ms)
+            table.recent_orders.load(slots, orders, last_seen, oldest_watermark_ms)
+            for slot, blob in zip(slots.tolist(), blobs, strict=True):
+                if blob is not None or table.carts.blobs:
+                    table.carts.put(slot, blob)
+
+    def _parse(
+        self, version: int, rows: list[bytes]
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.uint64], list[bytes | None]]:
+        layout = self._layouts.get(version)
+        if layout is None:
+            known = ", ".join(map(str, sorted(self._layouts)))
+            raise UnknownRowVersion(f"row version {version} is not read here (known: {known})")
+        width = len(layout) * 8
+        end = _HEAD + width
+        dense = np.frombuffer(b"".join([row[_HEAD:end] for row in rows]), dtype="<f8")
+        if len(dense) != len(rows) * len(layout):
+            raise MalformedRow("a row is shorter than its columns")
+        matrix = np.tile(EMPTY_ROW, (len(rows), 1))
+        shared = [name for name in layout if name in COLUMNS]
+        matrix[:, [POSITION[name] for name in shared]] = dense.reshape(len(rows), -1)[
+            :, [layout.index(n) for n in shared]
+        ]
+        flags = [row[1] for row in rows]
+        ends = [end] * len(rows)
+        events = _unpacked(rows, ends, flags, _EVENTS)
+        orders = _unpacked(rows, ends, flags, _ORDERS)
+        return matrix, events, orders, [_cart(*each) for each in zip(rows, ends, flags, strict=True)]
+
+
+def _packed(recent: RecentIds, slots: NDArray[np.int64]) -> list[bytes]:
+    """For each slot its ids with their number in front, empty where there are none."""
+    ids = recent.gather(slots)
+    raw = ids.astype("<u8", copy=False).tobytes()
+    counts = np.count_nonzero(ids, axis=1).tolist()
+    size = KEPT * 8
+    return [
+        b"%c%b" % (count, raw[at : at + 8 * count]) if count else b""
+        for at, count in zip(range(0, len(raw), size), counts, strict=True)
+    ]
+
+
+def _unpacked(rows: list[bytes], ends: list[int], flags: list[int], flag: int) -> NDArray[np.uint64]:
+    """(n, 16) ids of the section that `flag` announces; `ends` moves behind it, in place."""
+    counts, sections = [0] * len(rows), []
+    for number, row in enumerate(rows):
+        if flags[number] & flag:
+            at = ends[number]
+            count = row[at] if at < len(row) else KEPT + 1
+            section = row[at + 1 : at + 1 + 8 * count]
+            if count > KEPT or len(section) != 8 * count:
+                raise MalformedRow("a row's recent ids are cut short or too many")
+            counts[number] = count
+            sections.append(section)
+            ends[number] = at + 1 + 8 * count
+    ids = np.zeros((len(rows), KEPT), dtype=np.uint64)
+    ids[np.arange(KEPT) < np.array(counts)[:, None]] = np.frombuffer(b"".join(sections), dtype="<u8")
+    return ids
+
+
+def _cart(row: bytes, at: int, flags: int) -> bytes | None:
+    if not flags & _CART:
+        if len(row) != at:
+            raise MalformedRow("a row has bytes after its end")
+        return None
+    blob = row[at + _CART_SIZE.size :]
+    if len(row) < at + _CART_SIZE.size or _CART_SIZE.unpack_from(row, at)[0] != len(blob) or not carts.is_blob(blob):
+        raise MalformedRow("a row's cart is cut short or too long")
+    return blob
