@@ -1,0 +1,88 @@
+"""The value of topic segment-metrics, and the catalogue of every metric there is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.record import Milliseconds
+
+MetricName = Literal[
+    "events_per_s",
+    "events_applied",
+    "duplicates",
+    "late",
+    "replayed",
+    "dead_letters",
+    "without_id",
+    "custom_events",
+    "groups",
+    "records_published",
+    "changes",
+    "customers",
+    "segment_customers",
+    "lag_records",
+    "event_to_redis_p50_ms",
+    "event_to_redis_p99_ms",
+    "dirty_customers",
+    "recovery_s",
+    "redis_rebuilds",
+    "redis_retries",
+    "model_version",
+    "models_refused",
+    "samples_refused",
+    "vectors_learnt",
+    "resident_bytes",
+]
+
+
+class MetricInfo(NamedTuple):
+    """What a metric measures; counters count since the worker started."""
+
+    unit: str
+    words: str
+
+
+METRICS: dict[MetricName, MetricInfo] = {
+    "events_per_s": MetricInfo("events/s", "Events applied per second since the last report."),
+    "events_applied": MetricInfo("events", "Events that changed a customer's features."),
+    "duplicates": MetricInfo("events", "Events seen before, by event id or order id."),
+    "late": MetricInfo("events", "Events over 24 hours behind their topic partition's newest; applied."),
+    "replayed": MetricInfo("events", "Events read again after a restart and skipped."),
+    "dead_letters": MetricInfo("records", "Records refused with a reason."),
+    "without_id": MetricInfo("events", "Events without an id of their own; their position stood in."),
+    "custom_events": MetricInfo("events", "Events of other names, by name (label `name`); the first 100 names."),
+    "groups": MetricInfo("groups", "Groups of events made durable together."),
+    "records_published": MetricInfo("records", "Customers' records written to Redis."),
+    "changes": MetricInfo("changes", "Moves from one segment to another."),
+    "customers": MetricInfo("customers", "Customers known in the partition."),
+    "segment_customers": MetricInfo("customers", "Customers in a segment (labels `segment`, `name`)."),
+    "lag_records": MetricInfo("records", "Records of the partition not yet read."),
+    "event_to_redis_p50_ms": MetricInfo("ms", "From produce to Redis, median since the last report."),
+    "event_to_redis_p99_ms": MetricInfo("ms", "From produce to Redis, 99th percentile since the last report."),
+    "dirty_customers": MetricInfo("customers", "Customers whose row waits for the next commit."),
+    "recovery_s": MetricInfo("s", "How long the partition's last recovery took."),
+    "redis_rebuilds": MetricInfo("rebuilds", "Times that Redis was found wiped and written again."),
+    "redis_retries": MetricInfo("retries", "Writes repeated because Redis did not answer."),
+    "model_version": MetricInfo("version", "The model in use; 0 before the first."),
+    "models_refused": MetricInfo("snapshots", "Models that were not fit to serve; the last good one was kept."),
+    "samples_refused": MetricInfo("samples", "Feature samples that the learner could not use."),
+    "vectors_learnt": MetricInfo("vectors", "Feature vectors that the learner was fed."),
+    "resident_bytes": MetricInfo("bytes", "Memory of the worker process."),
+}
+"""Every metric: its unit and what it measures, in plain words."""
+
+
+class Metric(BaseModel):
+    """One measurement."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: MetricName
+    value: float
+    unit: Annotated[str, Field(min_length=1, max_length=20)]
+    at: Milliseconds = Field(description="System time, milliseconds since 1970.")
+    labels: Annotated[
+        dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=128)]], Field(max_length=8)
+    ] = Field(default_factory=dict, description="Such as partition, worker, segment.")

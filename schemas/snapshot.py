@@ -1,0 +1,70 @@
+"""The value of topic segment-models: everything a worker needs to assign segments, and a learner to go on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.record import Counter, Milliseconds, SegmentId, SegmentName
+from schemas.sample import FeatureNames, Vector
+
+FORMAT_VERSION = 1
+CLUSTERS_MIN = 2
+CLUSTERS_MAX = 64
+LINEAGE_MAX = 10_000
+
+IdText = Annotated[str, Field(pattern="^[0-9]{1,10}$")]
+Word = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class Segment(BaseModel):
+    """One cluster with its identity: the id is stable over snapshots and never reused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    id: SegmentId
+    name: SegmentName
+    words: Annotated[list[Word], Field(max_length=16)] = Field(description="What sets it apart, strongest first.")
+    share: Annotated[float, Field(ge=0, le=1)] = Field(description="Of the sampled customers.")
+    size_sampled: Counter
+    centroid: Vector = Field(description="In the space of the transform: log1p, standardised, clipped.")
+    weight: Annotated[float, Field(ge=0)]
+
+
+class ModelSnapshot(BaseModel):
+    """A whole model. Refuses another format version, values that are not finite, and lengths that do not fit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    format_version: Literal[1]
+    version: Counter = Field(description="Rises by one with each published model.")
+    created_at: Milliseconds = Field(description="The stream's time, milliseconds since 1970.")
+    k: Annotated[int, Field(ge=CLUSTERS_MIN, le=CLUSTERS_MAX)]
+    features: FeatureNames
+    mean: Vector = Field(description="Of log1p of each feature.")
+    scale: Annotated[list[Annotated[float, Field(gt=0)]], Field(max_length=64)] = Field(description="Its deviation.")
+    clip: Annotated[float, Field(gt=0, le=1e6)] = Field(description="Standard deviations.")
+    centroids: Annotated[list[Segment], Field(min_length=CLUSTERS_MIN, max_length=CLUSTERS_MAX)]
+    next_id: SegmentId = Field(description="The id of the next segment that is born.")
+    lineage: Annotated[dict[IdText, SegmentName], Field(max_length=LINEAGE_MAX)] = Field(
+        description="The name of every segment that ever was, by id."
+    )
+    learnt: Counter = Field(description="Vectors fed so far.")
+    seed: Counter
+    halflife: Annotated[float, Field(ge=0, le=1)] = Field(description="Floor of the centroids' learning rate.")
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Self:
+        width = len(self.features)
+        if len(set(self.features)) != width:
+            raise ValueError("a feature is named twice")
+        if len(self.mean) != width or len(self.scale) != width:
+            raise ValueError("mean and scale need one value per feature")
+        if any(len(segment.centroid) != width for segment in self.centroids):
+            raise ValueError("a centroid needs one value per feature")
+        if len(self.centroids) != self.k:
+            raise ValueError("k centroids are needed")
+        if len({segment.id for segment in self.centroids}) != self.k:
+            raise ValueError("a segment id occurs twice")
+        return self
