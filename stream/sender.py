@@ -35,16 +35,7 @@ class Sender:
     def __init__(self, settings: Settings, topics: Iterable[str]) -> None:
         """Connect and look up how many partitions each of `topics` has."""
         self._settings = settings
-        with kafka_admin(settings) as admin:
-            there = set(admin.list_topics())
-            absent = sorted(set(topics) - there)
-            if absent:
-                raise TopicsDiffer(
-                    f"Kafka at {settings.kafka} has no topic {', '.join(absent)}",
-                    action="run `livesegment topics create`, or `livesegment up`, first",
-                )
-            described = admin.describe_topics(list(topics))
-        self._partitions = {topic["name"]: len(topic["partitions"]) for topic in described}
+        self._partitions = partition_counts(settings, topics)
         # One request at a time keeps a partition's order even when a request is tried again. Idempotence would do so
         # too, but the embedded broker refuses it.
         self._producer = KafkaProducer(
@@ -123,3 +114,16 @@ class Sender:
                 self.flush()
         finally:
             self._producer.close(timeout=5)
+
+
+def partition_counts(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
+    """Return how many partitions each topic has; TopicsDiffer where one does not exist."""
+    wanted = list(topics)
+    with kafka_admin(settings) as admin:
+        absent = sorted(set(wanted) - set(admin.list_topics()))
+        if absent:
+            raise TopicsDiffer(
+                f"Kafka at {settings.kafka} has no topic {', '.join(absent)}",
+                action="run `livesegment topics create`, or `livesegment up`, first",
+            )
+        return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(wanted)}

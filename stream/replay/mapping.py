@@ -110,8 +110,8 @@ def event(row: Row, mapped: Columns) -> dict[str, Any]:
     if isinstance(quantity := fields.get("quantity"), float) and quantity.is_integer():
         fields["quantity"] = int(quantity)
     _set_time(fields)
-    name = fields.get("event_type")
-    kind = NAMES.get(name) if isinstance(name, str) else None
+    said = fields.get("event_type")
+    kind = NAMES.get(said) if isinstance(said, str) else None
     if kind == "purchase":
         _set_purchase(fields)
     elif kind == "refund":

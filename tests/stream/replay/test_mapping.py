@@ -157,7 +157,7 @@ def test_a_cell_that_is_no_utf8_still_becomes_a_record():
     broken = b"caf\xe9".decode("utf-8", "surrogateescape")
     row = {"event_type": "view_item", "customer_id": "1", "category": broken}
     sent = outgoing(row, Columns.resolve(row, {}))
-    with pytest.raises(ValueError, match="unexpected character|surrogate|line"):
+    with pytest.raises(ValueError, match="line 1"):
         orjson.loads(sent.value)
     assert sent.key == b"1"
 
