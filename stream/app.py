@@ -1,0 +1,182 @@
+"""READ FIRST. One worker: where events come in, who works on them, how it starts and ends.
+
+clickstream ─┐   one Faust message = all records of one partition in one fetch   (stream/transport)
+purchases  ──┼─► agent `segment` ─► Partition.run: decode ─► apply ─► assign ─► changelog ─► changes, Redis ─► ack
+│                                                              (stream/partition/partition.py)
+└─ feature-samples ─► agent `learn` ─► segment-models ─► every worker swaps its model
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiokafka
+import faust
+import structlog
+from faust.types.tuples import TP
+
+from models.batch import SOURCES
+from models.catalogue import MODEL_FEATURES
+from schemas.topics import FEATURE_SAMPLES
+from stream import transport
+from stream.learner import LearnerService
+from stream.models_feed import ModelsFeed, pinned
+from stream.partition.log import can_fence
+from stream.partition.owner import Owner
+from stream.partition.shared import Shared
+from stream.redis_view.view import connect
+from stream.reporting import Reporter
+from stream.settings import Settings
+from stream.transport.message import BatchSchema
+from stream.transport.recovery import OwnTableManager
+
+log = structlog.get_logger(__name__)
+
+QUEUE_BATCHES = 16
+"""Batches that wait in Faust's queue; its default of 4,096 would read half a million events ahead."""
+STOP_S = 9.0
+"""A worker that does not end by itself in this time is ended: supervisors count to ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchKnobs:
+    """What the batch transport asks of the broker."""
+
+    min_bytes: int
+    wait_ms: int
+
+
+class SegmenterApp(faust.App):
+    """A Faust app that owns partitions; the batch transport calls its owner around commits and rebalances."""
+
+    livesegment_owner: Owner
+    livesegment_fetch: FetchKnobs
+    livesegment_settings: Settings
+
+    async def livesegment_ready(self) -> None:
+        """Partitions are recovered and the flow is open."""
+        log.info("worker_ready", partitions=sorted(self.livesegment_owner.partitions))
+        ready_file = self.livesegment_settings.ready_file
+        if ready_file is not None:
+            ready_file.touch()
+
+    async def _stop_consumer(self) -> None:
+        # Faust does not call on_partitions_revoked when a worker stops.
+        await super()._stop_consumer()
+        await self.livesegment_owner.release()
+
+
+def build_app(settings: Settings, owner: Owner, learner: LearnerService | None) -> SegmenterApp:
+    """Build the app with its two agents."""
+    transport.register()
+    app = SegmenterApp(
+        settings.app_id,
+        broker=[f"{transport.SCHEME}://{server}" for server in settings.kafka.split(",")],
+        TableManager=OwnTableManager,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        # With no tables and no standbys Faust would assign the two source topics independently of each other.
+        table_standby_replicas=1,
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_s,
+        broker_max_poll_interval=600.0,
+        consumer_max_fetch_size=settings.fetch_max_bytes_per_partition,
+        consumer_auto_offset_reset="earliest",
+        stream_buffer_maxsize=QUEUE_BATCHES,
+        stream_wait_empty=True,
+    )
+    app.livesegment_owner = owner
+    app.livesegment_settings = settings
+    app.livesegment_fetch = FetchKnobs(settings.fetch_min_bytes, settings.fetch_wait_ms)
+    owner.highwater = lambda topic, number: app.consumer.highwater(TP(topic, number))
+    guarded = owner.shared.guarded
+
+    @app.agent(app.topic(*SOURCES, schema=BatchSchema()), name="segment")
+    async def segment(stream: Any) -> None:
+        """1 decode, 2 apply, 3 assign, 4 rows, 5 changes and Redis, 6 ack: `Partition.run`, a group at a time."""
+        async for event in stream.noack().events():
+            await guarded(owner.submit(event))
+
+    if learner is not None:
+
+        @app.agent(app.topic(FEATURE_SAMPLES, schema=BatchSchema()), name="learn")
+        async def learn(stream: Any) -> None:
+            """Feed the model and publish its snapshots."""
+            async for records in stream:
+                await guarded(learner.learn(records))
+
+    return app
+
+
+def run_worker(settings: Settings) -> int:
+    """Run one worker until SIGTERM or SIGINT; returns the exit code."""
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with _parts(settings) as (app, tasks):
+        # Long-lived columns and code are no garbage: scanning them cost a third of the CPU (measured).
+        gc.freeze()
+        gc.set_threshold(200_000, 20, 100)
+        await app.start()
+        crashed = asyncio.create_task(app.wait_until_stopped())
+        await asyncio.wait([crashed, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+        reason = app.crash_reason
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await app.stop()
+    if reason is not None:
+        log.error("worker_stopped", reason=f"Faust stopped: {type(reason).__name__}: {reason}")
+        return 1
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _parts(settings: Settings) -> AsyncIterator[tuple[SegmenterApp, list[asyncio.Task[None]]]]:
+    """Connect, read the present model, and yield the app with its background tasks running."""
+    redis = await connect(settings.redis_url)
+    fenced = await can_fence(bootstrap=settings.kafka, app_id=settings.app_id)
+    if not fenced:
+        log.warning("not_fenced", why="this broker does not know InitProducerId; end an old worker before a new one")
+    shared = Shared(settings)
+    owner = Owner(shared, redis, fenced=fenced)
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", max_request_size=4 << 20)
+    await producer.start()
+    feed = ModelsFeed(settings, MODEL_FEATURES, owner.adopt)
+    learner = None
+    tasks = []
+    if settings.model_file is not None:
+        owner.adopt(*pinned(settings.model_file, MODEL_FEATURES))
+    else:
+        await feed.start()
+        learner = LearnerService(settings, feed, producer, shared.metrics)
+        tasks.append(asyncio.create_task(shared.guarded(feed.follow())))
+    reporter = Reporter(owner, producer, sampling=settings.model_file is None)
+    tasks.append(asyncio.create_task(shared.guarded(reporter.run())))
+    app = build_app(settings, owner, learner)
+    try:
+        yield app, tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if settings.model_file is None:
+            await feed.stop()
+        await producer.stop()
+        await redis.aclose()
+
+

@@ -1,0 +1,1 @@
+"""One partition: its customers' columns, its producer, its epoch and its steps. Nothing else touches them."""

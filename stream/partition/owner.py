@@ -1,0 +1,133 @@
+"""The partitions of this worker: taken over after a rebalance, flushed before commits, released before they go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import redis.asyncio
+import structlog
+from faust.types.tuples import TP
+
+from models.assign import Model
+from models.batch import SOURCES
+from schemas.snapshot import ModelSnapshot
+from stream.errors import Fenced
+from stream.partition.log import PartitionLog
+from stream.partition.partition import Partition, Served
+from stream.partition.shared import Shared, fail_stop
+from stream.partition.takeover import take_over
+from stream.redis_view.view import RedisView
+
+log = structlog.get_logger(__name__)
+
+
+class Owner:
+    """Holds the partitions that the consumer group gave to this worker."""
+
+    def __init__(self, shared: Shared, client: redis.asyncio.Redis, *, fenced: bool) -> None:
+        self.shared = shared
+        self.fenced = fenced
+        self.partitions: dict[int, Partition] = {}
+        self.model: Served | None = None
+        self.highwater: Callable[[str, int], int | None] = lambda _topic, _partition: None
+        """Asks the consumer for the end of a source partition; set by the app."""
+        self._client = client
+        self._tasks: dict[int, list[asyncio.Task[None]]] = {}
+        self._taking: asyncio.Task[None] | None = None
+        self._rejudging: asyncio.Task[None] | None = None
+
+    async def submit(self, event: Any) -> None:
+        """Give a batch to its partition; waits while that partition is busy."""
+        await self.partitions[event.message.partition].inbox.put(event)
+
+    async def take(self, assigned: Iterable[TP]) -> bool:
+        """Take over the partitions of the source topics among `assigned`; False where a rebalance cut it short."""
+        numbers = sorted({tp.partition for tp in assigned if tp.topic in SOURCES})
+        self._taking = asyncio.create_task(self._take_all(numbers))
+        try:
+            await self._taking
+        except asyncio.CancelledError:
+            return False
+        except BaseException as error:  # noqa: BLE001 (fail stop: the process ends here)
+            fail_stop(error)
+        finally:
+            self._taking = None
+        return True
+
+    async def _take_all(self, numbers: list[int]) -> None:
+        await asyncio.gather(*(self._take_one(number) for number in numbers))
+
+    async def _take_one(self, number: int) -> None:
+        settings = self.shared.settings
+        writer = PartitionLog(number, bootstrap=settings.kafka, app_id=settings.app_id, fenced=self.fenced)
+        partition = Partition(number, self.shared, writer, RedisView(self._client, number))
+        self.partitions[number] = partition
+        began = time.monotonic()
+        await take_over(partition, settings.kafka)
+        partition.recovery_s = time.monotonic() - began
+        if self.model is not None:
+            partition.adopt(self.model)
+        self._tasks[number] = [
+            asyncio.create_task(self.shared.guarded(partition.run()), name=f"partition-{number}"),
+            asyncio.create_task(self.shared.guarded(self._watch_view(partition)), name=f"redis-check-{number}"),
+        ]
+
+    async def _watch_view(self, partition: Partition) -> None:
+        while True:
+            await asyncio.sleep(self.shared.settings.redis_check_s)
+            await partition.patiently(partition.check_view)
+
+    async def before_commit(self, offsets: Iterable[TP]) -> None:
+        """Make everything up to `offsets` durable. Ends the process where that fails: nothing may be committed then."""
+        numbers = {tp.partition for tp in offsets if tp.topic in SOURCES} & self._tasks.keys()
+        try:
+            await asyncio.gather(*(self.partitions[number].flush() for number in numbers))
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            fail_stop(error)
+
+    async def revoking(self) -> None:
+        """A rebalance begins: give up a take-over that is still running."""
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.wait([self._taking])
+
+    async def release(self) -> None:
+        """Say goodbye to every partition: what was sent is noted, so that the next owner sends nothing twice."""
+        if self._rejudging is not None:
+            self._rejudging.cancel()
+            await asyncio.wait([self._rejudging])
+            self._rejudging = None
+        partitions, self.partitions = self.partitions, {}
+        tasks, self._tasks = self._tasks, {}
+        for number, partition in partitions.items():
+            async with partition.lock:
+                for task in (*tasks.get(number, []), partition.rebuilding):
+                    if task is not None:
+                        task.cancel()
+            try:
+                if number in tasks:
+                    await partition.write_meta()
+            except Fenced as error:
+                log.info("released_after_takeover", partition=number, reason=str(error))
+            await partition.writer.stop()
+
+    def adopt(self, model: Model, snapshot: ModelSnapshot) -> None:
+        """Use a new model from the next groups on, and judge everybody by it in the background."""
+        self.model = Served(model, {int(segment): name for segment, name in snapshot.lineage.items()})
+        for number in self._tasks:
+            self.partitions[number].adopt(self.model)
+        if self._rejudging is not None:
+            self._rejudging.cancel()
+        self._rejudging = asyncio.create_task(self.shared.guarded(self._judge_all(self.model)))
+
+    async def _judge_all(self, served: Served) -> None:
+        for number in list(self._tasks):
+            partition = self.partitions.get(number)
+            if partition is not None:
+                moved = await partition.judge_all(served)
+                log.info("model_adopted", partition=number, model=served.model.version, moved=moved)

@@ -1,0 +1,157 @@
+"""The batch transport: subclasses of Faust's aiokafka driver, without patching Faust.
+
+What is overridden and why (reference: faust-streaming 0.15.3, upstream issues #502, #606):
+
+- delivery: one message per (partition, fetch), trimmed to what is still expected;
+- commit: in order of delivery, and before a partition is taken away, so that a handover repeats nothing;
+- seeking: a partition without a committed offset goes to its beginning instead of where a stopped fetch left it;
+- waiting: a full buffer wakes the fetcher when it drains, not after a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import aiokafka
+from faust.transport.drivers import aiokafka as stock
+from faust.types.tuples import TP
+
+from stream.transport.commit import DeliveryOrder
+from stream.transport.message import BatchMessage, Record
+
+
+class BatchConsumerThread(stock.AIOKafkaConsumerThread):
+    """Consumer thread whose fetches wait a little for company, so that small live batches stay cheap."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust has no setting for these; aiokafka reads them when the consumer starts. Guarded by a test.
+        knobs = self.app.livesegment_fetch
+        consumer._fetch_min_bytes = knobs.min_bytes  # noqa: SLF001 (see above)
+        consumer._fetch_max_wait_ms = knobs.wait_ms  # noqa: SLF001 (see above)
+        return consumer
+
+
+class BatchConsumer(stock.Consumer):
+    """Delivers batches, commits them in order, and calls its owner before commits and around revocation."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._delivery: defaultdict[TP, DeliveryOrder] = defaultdict(DeliveryOrder)
+        self._room = asyncio.Event()
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Wake a fetcher that waits because every partition is over pressure."""
+        super().on_buffer_drop(tp)
+        self._room.set()
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ASYNC109 (Faust's signature)
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            self._room.clear()
+            try:
+                await asyncio.wait_for(self._room.wait(), 1.0)
+            except TimeoutError:
+                return {}, set()
+        return await super()._wait_next_records(timeout)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Fetch and deliver until the consumer or its fetcher stops."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await asyncio.sleep(0)
+                records, _ = await self._wait_next_records(1.0)
+                if self.flow_active:
+                    if records:
+                        await self.wait_first(self._deliver(records), self.suspend_flow.wait())
+                else:
+                    await self._seek_back()
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
+
+    async def _seek_back(self) -> None:
+        """What a fetch brought while the flow was stopped must be read again."""
+        try:
+            await self._seek_to_committed()
+        except Exception as error:  # noqa: BLE001 (a rebalance is under way; its own seek follows)
+            self.log.warning("Seek while the flow is stopped failed: %r", error)
+
+    async def _deliver(self, records: Mapping[TP, list[Record]]) -> None:
+        generation_id = self.app.consumer_generation_id
+        active = self._get_active_partitions()
+        for tp, batch in records.items():
+            if not self.flow_active or self.app.consumer_generation_id != generation_id:
+                return
+            if tp not in active and tp not in self._buffered_partitions:
+                continue
+            fresh = self._trim(tp, batch)
+            if not fresh:
+                continue
+            message = BatchMessage.of(tp, fresh, generation_id)
+            self._delivery[tp].delivered(message.offset)
+            await self.callback(message)
+            self._read_offset[tp] = message.offset + 1
+
+    def _trim(self, tp: TP, batch: list[Record]) -> list[Record]:
+        """Drop what was delivered before: `_read_offset` is the next offset that is expected."""
+        expected = self._read_offset[tp]
+        if not batch or expected is None or batch[0].offset >= expected:
+            return batch
+        return [record for record in batch if record.offset >= expected]
+
+    def _new_offset(self, tp: TP) -> int | None:
+        acked = self._acked_index[tp]
+        offset = self._delivery[tp].committable(acked)
+        if offset is not None:
+            acked.difference_update({o for o in acked if o < offset})
+            self._acked[tp] = sorted(acked)
+        return offset
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Gaps need no bookkeeping: they lie inside or between batches that are acknowledged whole."""
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        """Make state durable up to the offsets first: a commit without it would lose events."""
+        await self.app.livesegment_owner.before_commit(offsets)
+        committed: bool = await super()._commit_offsets(offsets, start_new_transaction)
+        return committed
+
+    async def perform_seek(self) -> None:
+        """Start over from the committed offsets: forget what was in flight, it is read again."""
+        await self._seek_to_committed()
+        for tp in self.assignment():
+            self._delivery.pop(tp, None)
+            self._acked.pop(tp, None)
+            self._acked_index.pop(tp, None)
+
+    async def _seek_to_committed(self) -> None:
+        """Seek to the committed offsets, and to the beginning where there are none: Faust leaves those where they are."""
+        await super().perform_seek()
+        for tp in self.assignment():
+            if not self._committed_offset[tp]:
+                self._read_offset[tp] = None
+                await self._thread.seek_to_beginning(self._new_topicpartition(tp.topic, tp.partition))
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is done, let Faust end what is in flight, then let the owner say goodbye to the partitions."""
+        await self.app.livesegment_owner.revoking()
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        await self.app.livesegment_owner.release()
+        for tp in revoked:
+            self._delivery.pop(tp, None)
+
+
+class BatchTransport(stock.Transport):
+    """Faust's aiokafka transport with the batch consumer."""
+
+    Consumer = BatchConsumer
