@@ -18,6 +18,7 @@ MOST_PARTITIONS = 1000
 
 def command(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id, exactly as it was sent.")],
+    *,
     features: Annotated[bool, typer.Option("--features", help="Also what is known of the customer, by name.")] = False,
     kafka: Kafka = None,
     redis_url: RedisUrl = None,
@@ -32,15 +33,15 @@ def command(
     """
     settings = prepare(kafka, redis_url, data_dir)
     with redis_client(settings) as client:
-        stored = client.hgetall(segment_key(customer))
+        stored: dict[str, str] = client.hgetall(segment_key(customer))  # type: ignore[assignment] # decode_responses
         rebuilding = not stored and is_rebuilding(client)
     if stored:
         value: dict[str, Any] = {"customer_id": customer, "found": True}
         value |= SegmentRecord.from_hash(stored).model_dump(mode="json")
         if features:
-            from stream.changelog_reader import read_features  # noqa: PLC0415 - loads numpy and the models
+            from stream.status import customer_features  # noqa: PLC0415 - loads the models
 
-            value["features"] = read_features(settings, customer)
+            value["features"] = customer_features(settings, customer)
         answer(value, _words(value), as_json=as_json)
         return
     if as_json:
@@ -68,5 +69,5 @@ def _words(value: dict[str, Any]) -> str:
     lines = [
         f"{name:<12} {said}" for name, said in value.items() if name not in ("found", "features") and said is not None
     ]
-    lines += [f"  {name:<24} {said:g}" for name, said in value.get("features", {}).items()]
+    lines += [f"  {name:<24} {said:,.6g}" for name, said in value.get("features", {}).items()]
     return "\n".join(lines)

@@ -32,6 +32,7 @@ class Ending:
             signal.signal(number, self._on_signal)
 
     def __call__(self) -> bool:
+        """Whether it is time to end."""
         return self.asked or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -41,6 +42,7 @@ class Ending:
 
 
 def command(
+    *,
     data_dir: DataDir = None,
     no_simulate: Annotated[
         bool, typer.Option("--no-simulate", help="No simulated shoppers: send your own events.")

@@ -5,7 +5,6 @@ Single-threaded on purpose: `start`, `tend` and `stop` are called from the main 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -99,8 +98,8 @@ class House:
         """Start dead workers again, each after its backoff. EmbeddedFailed if the broker died: it held everything."""
         if self._broker.child.exit_code is not None:
             raise EmbeddedFailed(
-                f"The embedded broker ended ({self._broker.child.why()}), and with it all events and state, which it keeps "
-                f"in memory; its log says:{self._broker.child.tail()}",
+                f"The embedded broker ended ({self._broker.child.why()}), and with it all events and state, which it "
+                f"keeps in memory; its log says:{self._broker.child.tail()}",
                 action="start `livesegment up` again; for data that must last, use Apache Kafka",
             )
         if self._redis.child.exit_code is not None:
@@ -123,7 +122,7 @@ class House:
         fresh.replace(path)
 
     def stop(self) -> None:
-        """End everything in order: shoppers, workers (they commit), servers; nothing is left, whatever state it was in."""
+        """End everything in order: shoppers, workers (they commit), servers. Nothing is left, whatever had happened."""
         works = self._broker.child.exit_code is None  # without it there is nothing to commit to
         for children, patience_s in (
             ([self._shoppers] if self._shoppers else [], SHOPPERS_STOP_S),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_everything_and_the_exit_code_is_0(start_up, eventually, alive, number: int) -> None:
+def test_a_signal_ends_everything_and_the_exit_code_is_0(start_up, alive, number: int) -> None:
     up = start_up("--no-simulate")
     up.wait_until_ready()
     endpoints = up.endpoints()
@@ -37,7 +37,7 @@ def test_children_end_by_themselves_when_up_is_killed(start_up, eventually, aliv
     assert eventually(lambda: not any(alive(pid) for pid in up.pids.values()))
 
 
-def test_after_a_killed_one_the_next_up_on_the_same_directory_works(start_up, eventually, alive) -> None:
+def test_after_a_killed_one_the_next_up_on_the_same_directory_works(start_up) -> None:
     first = start_up("--no-simulate")
     first.wait_until_ready()
     first.end(signal.SIGKILL)
@@ -57,7 +57,7 @@ def test_a_second_up_on_a_directory_in_use_is_refused_and_disturbs_nothing(start
     assert all(alive(pid) for pid in up.pids.values())
 
 
-def test_a_worker_that_dies_is_started_again_and_the_reason_is_said(start_up, eventually, alive) -> None:
+def test_a_worker_that_dies_is_started_again_and_the_reason_is_said(start_up, eventually) -> None:
     up = start_up("--no-simulate")
     up.wait_until_ready()
     old = up.pids["worker-1"]
@@ -87,7 +87,7 @@ def test_without_the_broker_up_ends_and_says_why(start_up, alive) -> None:
     up = start_up("--no-simulate")
     up.wait_until_ready()
     os.kill(up.pids["broker"], signal.SIGKILL)
-    out, err = up.process.communicate()
+    _, err = up.process.communicate()
     assert up.process.returncode == 1
     assert "The embedded broker ended (killed by SIGKILL)" in err
     assert not any(alive(pid) for pid in up.pids.values())
@@ -133,7 +133,7 @@ def test_more_workers_than_partitions_are_refused(livesegment, tmp_path: Path) -
     assert not (tmp_path / "d").exists()
 
 
-def test_a_signal_while_it_starts_ends_it_too(start_up, alive) -> None:
+def test_a_signal_while_it_starts_ends_it_too(start_up) -> None:
     up = start_up("--no-simulate")
     deadline = time.monotonic() + 60
     while not (up.data_dir / "up.lock").exists() and time.monotonic() < deadline:
