@@ -1,0 +1,160 @@
+"""Names in plain words, from how a segment's centroid contrasts with the population.
+
+A contrast is (centroid - mean) / deviation of the population, per feature, in the scaled space. Every word of a name
+is backed by a contrast of at least HALF a standard deviation; names are distinct; and a name stays as long as its
+words are still backed, so that people can get used to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from models.learner.phrases import ADJECTIVES, DEFAULT_NOUN, NOUNS, PLAIN_NAME, Phrase, Raw, spelled_out
+from models.transform import Floats
+
+HALF = 0.5
+"""The least contrast, in standard deviations, that backs a word."""
+
+WORDS_MAX = 8
+"""Contrasts listed beside a name."""
+
+STRENGTH_MAX = 2.5
+"""Past this a contrast is no better a reason for a word; else one extreme feature would name everything."""
+
+NAME_LENGTH_MAX = 77
+"""A record allows 80; three are for a number."""
+
+WORD_LENGTH_MAX = 66
+"""A snapshot allows 80 for a contrast; the rest is for its figure."""
+
+ADJECTIVE_COST = (0.0, 1.0, 2.6)
+"""What a name of 0, 1 or 2 adjectives must gain from them: short names unless the words are worth it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A segment's name and the contrasts it stands on, strongest first, like "spend: +1.4 sd"."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Portrait:
+    """What can be said of one segment."""
+
+    contrasts: Mapping[str, float]
+    raw: Raw
+    nouns: tuple[Phrase, ...]
+
+    def backs(self, phrase: Phrase) -> bool:
+        return all(
+            abs(value) >= HALF if direction == 0 else value * direction >= HALF
+            for value, direction in ((self.contrasts.get(name, 0.0), sign) for name, sign in phrase.needs)
+        ) and (phrase.holds is None or phrase.holds(self.raw))
+
+    def strength(self, phrase: Phrase) -> float:
+        values = [min(abs(self.contrasts[name]), STRENGTH_MAX) for name, _ in phrase.needs]
+        # A claim on two features says more than either alone.
+        return sum(values) / len(values) + 0.35 * (len(values) - 1) - phrase.handicap if values else 0.0
+
+
+def contrasts(centroids: Floats, mean: Floats, deviation: Floats) -> Floats:
+    """(k, F) contrasts of (k, F) centroids with a population of (F,) mean and deviation; 0 where it has no spread."""
+    spread = deviation > 1e-9
+    result: Floats = np.where(spread, (centroids - mean) / np.where(spread, deviation, 1.0), 0.0)
+    return result
+
+
+def name_all(
+    features: Sequence[str],
+    contrast: Floats,
+    raw: Floats,
+    old_names: Sequence[str | None],
+    plain_words: Mapping[str, str],
+) -> list[Named]:
+    """Name k segments by their (k, F) contrasts and (k, F) raw centroids; `old_names` holds None where there is none.
+
+    Old names are kept first, where still true and distinct; then the segments that stand out most choose first.
+    `plain_words` says how a feature is called in the list of words; without an entry, by its name.
+    """
+    nouns = (*NOUNS, *spelled_out(features))
+    portraits = [
+        _Portrait(dict(zip(features, row, strict=True)), dict(zip(features, values, strict=True)), nouns)
+        for row, values in zip(contrast.tolist(), raw.tolist(), strict=True)
+    ]
+    names: dict[int, str] = {}
+    for index, old in enumerate(old_names):
+        if old is not None and old not in names.values() and _reading(old, portraits[index]) is not None:
+            names[index] = old
+    ranked = {index: sorted(_candidates(portraits[index])) for index in range(len(portraits)) if index not in names}
+    for index in sorted(ranked, key=lambda index: (ranked[index][0], index)):
+        names[index] = _first_free([name for _, name in ranked[index]], set(names.values()))
+    return [
+        Named(names[index], _words(names[index], portrait, plain_words)) for index, portrait in enumerate(portraits)
+    ]
+
+
+def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
+    """Every true name as (-score, name), the plain one last."""
+    adjectives = {phrase.text: phrase for phrase in reversed(ADJECTIVES) if portrait.backs(phrase)}
+    in_order = [phrase for phrase in ADJECTIVES if adjectives.get(phrase.text) is phrase]
+    nouns = [DEFAULT_NOUN, *(noun for noun in portrait.nouns if portrait.backs(noun))]
+    some = False
+    for noun in nouns:
+        for size, cost in enumerate(ADJECTIVE_COST):
+            for chosen in combinations(in_order, size):
+                phrases = (*chosen, noun)
+                name = " ".join(phrase.text for phrase in phrases)
+                if phrases == (DEFAULT_NOUN,) or _repeats_a_topic(phrases) or len(name) > NAME_LENGTH_MAX:
+                    continue
+                some = True
+                yield cost - sum(map(portrait.strength, phrases)), name
+    if not some:
+        yield 0.0, PLAIN_NAME
+
+
+def _repeats_a_topic(phrases: Sequence[Phrase]) -> bool:
+    return sum(len(phrase.topics) for phrase in phrases) > len(frozenset[str]().union(*(p.topics for p in phrases)))
+
+
+def _first_free(names: Sequence[str], taken: set[str]) -> str:
+    """Take the first name not taken; when the language ends, number the first."""
+    for name in names:
+        if name not in taken:
+            return name
+    number = 2
+    while f"{names[0]} {number}" in taken:
+        number += 1
+    return f"{names[0]} {number}"
+
+
+def _reading(name: str, portrait: _Portrait) -> tuple[Phrase, ...] | None:
+    """Read a name back into phrases that are all backed now; None if one is not, or is no phrase of ours."""
+    text = re.sub(r" \d+$", "", name)
+    if text == PLAIN_NAME:
+        return () if all(candidate == PLAIN_NAME for _, candidate in _candidates(portrait)) else None
+    adjectives = {phrase.text: phrase for phrase in reversed(ADJECTIVES) if portrait.backs(phrase)}
+    for noun in (DEFAULT_NOUN, *portrait.nouns):
+        if not (text == noun.text or text.endswith(f" {noun.text}")) or not portrait.backs(noun):
+            continue
+        before = text[: -len(noun.text)].split()
+        if (before or noun.needs) and all(word in adjectives for word in before):
+            return (*(adjectives[word] for word in before), noun)
+    return None
+
+
+def _words(name: str, portrait: _Portrait, plain_words: Mapping[str, str]) -> tuple[str, ...]:
+    """List the contrasts the name stands on, then the other strong ones."""
+    claimed = [need for phrase in _reading(name, portrait) or () for need, _ in phrase.needs]
+    others = sorted((name for name in portrait.contrasts), key=lambda name: (-abs(portrait.contrasts[name]), name))
+    strong = [name for name in dict.fromkeys((*claimed, *others)) if abs(portrait.contrasts[name]) >= HALF]
+    return tuple(
+        f"{plain_words.get(name, name)[:WORD_LENGTH_MAX]}: {portrait.contrasts[name]:+.1f} sd"
+        for name in strong[:WORDS_MAX]
+    )
