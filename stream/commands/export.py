@@ -16,6 +16,7 @@ from models import features
 from models.catalogue import FEATURES
 from models.clock import StreamClock
 from models.columns import COL, POSITION
+from models.judge import NAME_BITS, NO_SEGMENT
 from schemas.record import WARMING_UP
 from stream.changelog_reader import PartitionState, read_state
 from stream.commands.common import AsJson, DataDir, Kafka, answer, prepare
@@ -33,6 +34,7 @@ ROW_COLUMNS = frozenset({"segment", "ver", "epoch"})
 """Not features: read from the row."""
 WHOLE = frozenset({*FIRST, "duplicates", "late", "custom", "cart_items", "cart_value", "cart_truncated"})
 """Columns of whole numbers."""
+_NAME_MASK = (1 << NAME_BITS) - 1
 NAMES = (*FIRST, *(name for name in FEATURES if name not in FIRST))
 SCHEMA = pa.schema(
     [("customer_id", pa.string()), ("name", pa.string())]
@@ -91,7 +93,7 @@ def tables(partition: PartitionState, system_ms: int, segment: str | None) -> It
     for start in range(0, len(partition.table), SLOTS):
         slots = np.arange(start, min(start + SLOTS, len(partition.table)))
         rows = partition.table.gather(slots)
-        said = names[np.where(rows[:, COL.segment] < 0, -1, rows[:, COL.names].astype(np.int64) & 0xFFFF)]
+        said = names[np.where(rows[:, COL.segment] == NO_SEGMENT, -1, rows[:, COL.names].astype(np.int64) & _NAME_MASK)]
         chosen = _in_segment(segment, rows[:, COL.segment], said)
         slots, rows, said = slots[chosen], rows[chosen], said[chosen]
         if not len(slots):

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from schemas.topics import CLICKSTREAM, PURCHASES
 from stream.commands.common import AsJson, DataDir, Kafka, answer, notes, prepare
 from stream.errors import WrongUsage
-from stream.replay import Outgoing, parts, wait_until_applied
+from stream.replay import Outgoing, check, parts, wait_until_applied
 from stream.sender import Sender
 
 Speed = Annotated[
@@ -47,6 +47,8 @@ def command(
     """
     overrides = parse_maps(maps or [])
     factor = parse_speed(speed)
+    for path in files:
+        check(path)
     settings = prepare(kafka, data_dir=data_dir)
     started = time.monotonic()
     sent: Counter[str] = Counter()

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from stream.replay.applied import wait_until_applied
 from stream.replay.mapping import Columns, Outgoing, event, outgoing, verbatim
-from stream.replay.read import READERS, Part, parts
+from stream.replay.read import Part, check, parts
 
-__all__ = ["READERS", "Columns", "Outgoing", "Part", "event", "outgoing", "parts", "verbatim", "wait_until_applied"]
+__all__ = ["Columns", "Outgoing", "Part", "check", "event", "outgoing", "parts", "verbatim", "wait_until_applied"]

@@ -29,15 +29,19 @@ class Part:
     """Share of the file that has been read after this part, 0 to 1."""
 
 
-def parts(path: Path, overrides: Mapping[str, str]) -> Iterator[Part]:
-    """Read one file by its suffix. Raises WrongUsage, NotFound, or LivesegmentError where the file is broken."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+def check(path: Path) -> None:
+    """Raise WrongUsage for a suffix that no reader knows, NotFound for a file that is not there."""
+    if path.suffix.lower() not in READERS:
         raise WrongUsage(f"{path}: the suffix must be one of {', '.join(READERS)}")
+    if not path.is_file():
+        raise NotFound(f"{path} does not exist", action="check the path")
+
+
+def parts(path: Path, overrides: Mapping[str, str]) -> Iterator[Part]:
+    """Read one file by its suffix. Raises as `check`, WrongUsage for columns, LivesegmentError for a broken file."""
+    check(path)
     try:
-        yield from reader(path, overrides)
-    except FileNotFoundError:
-        raise NotFound(f"{path} does not exist", action="check the path") from None
+        yield from READERS[path.suffix.lower()](path, overrides)
     except (OSError, pa.ArrowException, csv.Error) as problem:
         words = " ".join(str(problem).split())[:300]
         raise LivesegmentError(f"{path} cannot be read: {words}", action="check that the file is whole") from None

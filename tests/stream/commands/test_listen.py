@@ -1,0 +1,115 @@
+"""`livesegment listen`: one change a line, from now or from the start, of all segments or one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from kafka import KafkaProducer
+
+from schemas.change import SegmentChanged
+from schemas.topics import SEGMENT_CHANGES
+from stream import topics
+from stream.clients import kafka_admin
+from stream.commands.listen import concerns
+from stream.settings import load
+
+pytestmark = pytest.mark.broker
+
+NAMES = {1: "window shoppers", 2: "big spenders", 3: "lapsed"}
+
+
+def change(customer, ver, previous, current):
+    return SegmentChanged(
+        id=f"{customer}:{ver}",
+        customer_id=customer,
+        ver=ver,
+        epoch=1,
+        previous=previous,
+        current=current,
+        previous_name=NAMES.get(previous, "warming_up"),
+        current_name=NAMES[current],
+        reason="behaviour",
+        model=1,
+        event_time=1_700_000_000_000 + ver,
+    )
+
+
+@pytest.fixture
+def kafka(start_broker):
+    settings = load(kafka=start_broker().address)
+    with kafka_admin(settings) as admin:
+        topics.create(admin, settings)
+    return settings.kafka
+
+
+def publish(kafka, changes):
+    producer = KafkaProducer(bootstrap_servers=kafka, enable_idempotence=False)
+    for one in changes:
+        producer.send(SEGMENT_CHANGES, one.model_dump_json().encode(), one.customer_id.encode())
+    producer.flush()
+    producer.close()
+
+
+OLD = [change(f"c{i}", 1, None, 1 + i % 3) for i in range(30)]
+
+
+def test_from_the_start_every_change_is_a_line(kafka, livesegment) -> None:
+    publish(kafka, OLD)
+    done = livesegment("listen", "--kafka", kafka, "--from-start", "--max", "30")
+    assert done.code == 0, done.err
+    found = [SegmentChanged.model_validate_json(line) for line in done.out.splitlines()]
+    assert sorted(found, key=lambda c: c.id) == sorted(OLD, key=lambda c: c.id)
+
+
+def test_one_segment_is_heard_by_id_and_by_name(kafka, livesegment) -> None:
+    publish(kafka, [*OLD, change("c0", 2, 1, 2), change("c1", 2, 2, 3)])
+    expected = {one.id for one in OLD if one.current == 2} | {"c0:2", "c1:2"}
+    for segment in ("2", "Big Spenders"):
+        done = livesegment(
+            "listen", "--kafka", kafka, "--from-start", "--segment", segment, "--max", str(len(expected))
+        )
+        assert {json.loads(line)["id"] for line in done.out.splitlines()} == expected
+
+
+def test_without_from_start_only_what_comes_later_is_heard(kafka) -> None:
+    publish(kafka, OLD)
+    words = ["listen", "--kafka", kafka, "--max", "3"]
+    command = [sys.executable, "-m", "stream.commands", *words]
+    later = 1
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and later < 200:  # nobody says when it listens: publish until it has heard three
+            later += 1
+            publish(kafka, [change("late", later, 1, 2)])
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert {json.loads(line)["customer_id"] for line in out.splitlines()} == {"late"}
+
+
+def test_it_ends_by_itself_after_its_seconds(kafka, livesegment) -> None:
+    done = livesegment("listen", "--kafka", kafka, "--for", "0.5")
+    assert (done.code, done.out) == (0, "")
+
+
+def test_a_record_that_is_no_change_is_passed_over(kafka, livesegment) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka, enable_idempotence=False)
+    producer.send(SEGMENT_CHANGES, b"{}", b"c0", partition=0).get()
+    producer.send(SEGMENT_CHANGES, OLD[0].model_dump_json().encode(), b"c0", partition=0).get()
+    producer.close()
+    done = livesegment("listen", "--kafka", kafka, "--from-start", "--max", "1")
+    assert json.loads(done.out)["id"] == "c0:1"
+    assert "not a change" in done.err
+
+
+def test_a_segment_is_matched_on_both_sides_of_a_change() -> None:
+    move = change("c", 2, 1, 2)
+    assert [concerns(move, segment) for segment in ("1", "2", "3", "window shoppers", "LAPSED")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert not concerns(change("c", 1, None, 2), "None")
