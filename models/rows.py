@@ -1,6 +1,6 @@
 """A customer's changelog row: version, flags, the matrix row byte for byte, then the sparse parts that exist.
 
-    version u8 | flags u8 | columns f64... | [n u8, n event ids u64] | [n u8, n order ids u64] | [n u16, n bytes of cart]
+    version u8 | flags u8 | columns f64.. | [n u8, n event ids u64] | [n u8, n order ids u64] | [n u16, n bytes of cart]
 
 All little-endian; ids newest first, carts as `models.carts` orders them, so equal customers have equal rows. The key is
 the customer id in UTF-8. A reader knows its own version and the one before, and refuses every other.

@@ -1,0 +1,234 @@
+"""The oracle: what events mean, one customer and one event at a time, written to be read.
+
+Every customer keeps all events that counted; features are computed from that list by their definitions. It shares
+nothing with `models` but the kinds of events and what the fields of an `EventBatch` mean, and it is slow.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from schemas.kinds import Kind
+
+MINUTE, HALF_HOUR, HOUR, DAY = 60_000, 1_800_000, 3_600_000, 86_400_000
+LATE = 24 * HOUR
+YEAR_1990 = 631_152_000_000
+
+COUNTED = {
+    "views": Kind.VIEW_ITEM,
+    "cart_adds": Kind.ADD_TO_CART,
+    "cart_removes": Kind.REMOVE_FROM_CART,
+    "checkouts": Kind.BEGIN_CHECKOUT,
+    "searches": Kind.SEARCH,
+    "wishlist_adds": Kind.ADD_TO_WISHLIST,
+}
+ORDER_KINDS = (Kind.PURCHASE, Kind.ORDER_LINE)
+MONEY_KINDS = (Kind.PURCHASE, Kind.ORDER_LINE, Kind.REFUND)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One change of a cart; product 0 with quantity 0 clears it."""
+
+    product: int
+    quantity: int
+    price: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event as a person would write it down."""
+
+    customer: str
+    time: int
+    kind: Kind
+    id: int
+    source: int = 0
+    offset: int = 0
+    key: bytes | None = None
+    products: tuple[int, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    order: int = 0
+    amount: int = 0
+    opens_order: bool = False
+
+
+class RecentIds:
+    """The newest 16 ids; newer is a later minute, then a higher hash."""
+
+    def __init__(self, window_days: int) -> None:
+        self.window = window_days * 24 * 60
+        self.kept: list[tuple[int, int]] = []
+
+    def repeats(self, time: int, identity: int) -> bool:
+        minute, low = (time - YEAR_1990) // MINUTE, identity % 2**39
+        if any(low == known and abs(minute - then) <= self.window for then, known in self.kept):
+            return True
+        self.kept = sorted([*self.kept, (minute, low)])[-16:]
+        return False
+
+
+@dataclass
+class Cart:
+    value: int = 0
+    items: int = 0
+    oldest_add: int = 0
+    truncated: bool = False
+
+
+@dataclass
+class Customer:
+    """Everything that counted for one customer."""
+
+    events: list[Event] = field(default_factory=list)
+    duplicates: int = 0
+    late: int = 0
+    next_offset: list[int] = field(default_factory=lambda: [0, 0])
+    event_ids: RecentIds = field(default_factory=lambda: RecentIds(1))
+    order_ids: RecentIds = field(default_factory=lambda: RecentIds(30))
+
+    def decayed(self, half_life_days: int, now: int, amounts: list[tuple[int, float]]) -> float:
+        return math.fsum(amount * 0.5 ** ((now - time) / (half_life_days * DAY)) for time, amount in amounts)
+
+    def cart(self) -> Cart:
+        cleared = [e.time for e in self.events for o in e.operations if o.product == 0 and o.quantity == 0]
+        bought = [e.time for e in self.events if e.kind in ORDER_KINDS]
+        floor = max([*cleared, *bought, self.last_seen - 30 * DAY])
+        operations = sorted(
+            (e.time, e.id, o.product, o.quantity, o.price)
+            for e in self.events
+            for o in e.operations
+            if e.time > floor and (o.product, o.quantity) != (0, 0)
+        )
+        kept = operations[-50:]
+        cart = Cart(truncated=len(operations) > 50)
+        for product in {operation[2] for operation in kept}:
+            items = sum(quantity for _, _, p, quantity, _ in kept if p == product)
+            value = sum(quantity * price for _, _, p, quantity, price in kept if p == product)
+            if items > 0:
+                cart.items += items
+                cart.value += max(0, value)
+        cart.oldest_add = min((time for time, _, _, quantity, _ in kept if quantity > 0), default=0)
+        return cart
+
+    def sessions(self, now: int) -> int:
+        newest = max(now, self.last_seen) // HALF_HOUR
+        slots = {e.time // HALF_HOUR for e in self.events if e.kind not in MONEY_KINDS}
+        seen = {slot for slot in slots if newest - slot < 336}
+        return sum(1 for slot in seen if slot + 1 not in seen)
+
+    @property
+    def first_seen(self) -> int:
+        return min(e.time for e in self.events)
+
+    @property
+    def last_seen(self) -> int:
+        return max(e.time for e in self.events)
+
+    @property
+    def last_order_at(self) -> int:
+        return max((e.time for e in self.events if e.kind in ORDER_KINDS), default=0)
+
+    def features(self, now: int) -> dict[str, float]:
+        """Every feature at a moment, by its name."""
+        now = max(now, self.last_seen)
+        orders = [(e.time, 1.0) for e in self.events if e.opens_order]
+        spent = [(e.time, float(e.amount)) for e in self.events if e.kind in ORDER_KINDS]
+        refunded = [(e.time, float(e.amount)) for e in self.events if e.kind is Kind.REFUND]
+        money = spent + [(time, -amount) for time, amount in refunded]
+        cart = self.cart()
+        bits = {product >> 58 for e in self.events for product in e.products}
+        never = self.last_order_at == 0
+        found = {
+            "days_since_seen": min((now - self.last_seen) / DAY, 365),
+            "days_since_order": 365 if never else min((now - self.last_order_at) / DAY, 365),
+            "first_seen": self.first_seen,
+            "last_seen": self.last_seen,
+            "last_order_at": self.last_order_at,
+            "events": len(self.events),
+            "duplicates": self.duplicates,
+            "late": self.late,
+            "custom": sum(e.kind is Kind.ACTIVITY for e in self.events),
+            "orders": len(orders),
+            "spend_minor": sum(amount for _, amount in spent),
+            "refunds_minor": sum(amount for _, amount in refunded),
+            "average_order_value": sum(amount for _, amount in spent) / max(1, len(orders)),
+            "sessions_7d": self.sessions(now),
+            "distinct_products": -64 * math.log(max(64 - len(bits), 0.5) / 64),
+            "cart_value": cart.value,
+            "cart_items": cart.items,
+            "cart_age_s": (now - cart.oldest_add) / 1000 if cart.oldest_add else 0,
+            "cart_truncated": cart.truncated,
+        }
+        for name, kind in COUNTED.items():
+            times = [(e.time, 1.0) for e in self.events if e.kind is kind]
+            for days in (1, 7, 30):
+                found[f"{name}_hl{days}d"] = self.decayed(days, now, times)
+        for days in (7, 30, 180):
+            found[f"orders_hl{days}d"] = self.decayed(days, now, orders)
+            found[f"spend_hl{days}d"] = max(0.0, self.decayed(days, now, money))
+        found["view_to_cart"] = (found["cart_adds_hl30d"] + 2 * 0.1) / (found["views_hl30d"] + 2)
+        found["cart_to_order"] = (found["orders_hl30d"] + 2 * 0.3) / (found["cart_adds_hl30d"] + 2)
+        return found
+
+    def sizes(self, now: int) -> dict[str, float]:
+        """For features whose terms may cancel, the sum of absolute terms: what rounding is measured by."""
+        now = max(now, self.last_seen)
+        money = [(e.time, float(e.amount)) for e in self.events if e.kind in MONEY_KINDS]
+        return {f"spend_hl{days}d": self.decayed(days, now, money) for days in (7, 30, 180)}
+
+
+@dataclass
+class Counts:
+    """What became of the events."""
+
+    applied: int = 0
+    event_repeat: int = 0
+    order_repeat: int = 0
+    replayed: int = 0
+    refused: int = 0
+    late: int = 0
+    custom: int = 0
+
+
+class Shop:
+    """All customers of one partition, one event after the other."""
+
+    def __init__(self) -> None:
+        self.customers: dict[str, Customer] = {}
+        self.watermark = [0, 0]
+        self.counts = Counts()
+
+    def take(self, event: Event) -> None:
+        """Let one event happen, in the order in which the log has it."""
+        self.watermark[event.source] = max(self.watermark[event.source], event.time)
+        if event.customer not in self.customers:
+            if event.key is not None and event.key != event.customer.encode():
+                self.counts.refused += 1
+                return
+            self.customers[event.customer] = Customer()
+        customer = self.customers[event.customer]
+        if event.offset < customer.next_offset[event.source]:
+            self.counts.replayed += 1
+            return
+        customer.next_offset[event.source] = event.offset + 1
+        late = event.time < self.watermark[event.source] - LATE
+        if not late and customer.event_ids.repeats(event.time, event.id):
+            customer.duplicates += 1
+            self.counts.event_repeat += 1
+            return
+        if event.kind in ORDER_KINDS:
+            known = False
+            if not late or event.kind is Kind.ORDER_LINE:
+                known = customer.order_ids.repeats(event.time, event.order)
+            if known and event.kind is Kind.PURCHASE:
+                customer.duplicates += 1
+                self.counts.order_repeat += 1
+                return
+            event = replace(event, opens_order=not known)
+        customer.events.append(event)
+        customer.late += late
+        self.counts.applied += 1
+        self.counts.late += late
+        self.counts.custom += event.kind is Kind.ACTIVITY
