@@ -46,7 +46,8 @@ def kafka(start_broker):
 
 
 def publish(kafka, changes):
-    producer = KafkaProducer(bootstrap_servers=kafka, enable_idempotence=False)
+    # Lingering makes one batch of them: within a batch the embedded broker's latest offset is a wrong one.
+    producer = KafkaProducer(bootstrap_servers=kafka, enable_idempotence=False, linger_ms=200)
     for one in changes:
         producer.send(SEGMENT_CHANGES, one.model_dump_json().encode(), one.customer_id.encode())
     producer.flush()
