@@ -32,6 +32,10 @@ NAME_LENGTH_MAX = 77
 WORD_LENGTH_MAX = 66
 """A snapshot allows 80 for a contrast; the rest is for its figure."""
 
+ADJECTIVES_MAX = 6
+NOUNS_MAX = 8
+"""The strongest are combined: some 200 names to choose from, where all would be thousands."""
+
 ADJECTIVE_COST = (0.0, 1.0, 2.6)
 """What a name of 0, 1 or 2 adjectives must gain from them: short names unless the words are worth it."""
 
@@ -101,22 +105,30 @@ def name_all(
 
 
 def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
-    """Every true name as (-score, name), the plain one last."""
-    adjectives = {phrase.text: phrase for phrase in reversed(ADJECTIVES) if portrait.backs(phrase)}
-    in_order = [phrase for phrase in ADJECTIVES if adjectives.get(phrase.text) is phrase]
-    nouns = [DEFAULT_NOUN, *(noun for noun in portrait.nouns if portrait.backs(noun))]
-    some = False
-    for noun in nouns:
+    """Yield true names as (-score, name), made of the strongest phrases; the plain one where there is none."""
+    adjectives = _strongest(portrait, ADJECTIVES, ADJECTIVES_MAX)
+    # They stand in a name in the order of the table.
+    adjectives.sort(key=ADJECTIVES.index)
+    nouns = _strongest(portrait, portrait.nouns, NOUNS_MAX)
+    strength = {phrase: portrait.strength(phrase) for phrase in (*adjectives, *nouns, DEFAULT_NOUN)}
+    if not adjectives and not nouns:
+        yield 0.0, PLAIN_NAME
+    for noun in (DEFAULT_NOUN, *nouns):
         for size, cost in enumerate(ADJECTIVE_COST):
-            for chosen in combinations(in_order, size):
+            for chosen in combinations(adjectives, size):
                 phrases = (*chosen, noun)
                 name = " ".join(phrase.text for phrase in phrases)
-                if phrases == (DEFAULT_NOUN,) or _repeats_a_topic(phrases) or len(name) > NAME_LENGTH_MAX:
-                    continue
-                some = True
-                yield cost - sum(map(portrait.strength, phrases)), name
-    if not some:
-        yield 0.0, PLAIN_NAME
+                if phrases != (DEFAULT_NOUN,) and len(name) <= NAME_LENGTH_MAX and not _repeats_a_topic(phrases):
+                    yield cost - sum(strength[phrase] for phrase in phrases), name
+
+
+def _strongest(portrait: _Portrait, phrases: Sequence[Phrase], most: int) -> list[Phrase]:
+    """Backed phrases, strongest first, one of each text, `most` at most."""
+    ranked = sorted(filter(portrait.backs, phrases), key=portrait.strength, reverse=True)
+    by_text: dict[str, Phrase] = {}
+    for phrase in ranked:
+        by_text.setdefault(phrase.text, phrase)
+    return list(by_text.values())[:most]
 
 
 def _repeats_a_topic(phrases: Sequence[Phrase]) -> bool:
@@ -138,7 +150,7 @@ def _reading(name: str, portrait: _Portrait) -> tuple[Phrase, ...] | None:
     """Read a name back into phrases that are all backed now; None if one is not, or is no phrase of ours."""
     text = re.sub(r" \d+$", "", name)
     if text == PLAIN_NAME:
-        return () if all(candidate == PLAIN_NAME for _, candidate in _candidates(portrait)) else None
+        return None if any(map(portrait.backs, (*ADJECTIVES, *portrait.nouns))) else ()
     adjectives = {phrase.text: phrase for phrase in reversed(ADJECTIVES) if portrait.backs(phrase)}
     for noun in (DEFAULT_NOUN, *portrait.nouns):
         if not (text == noun.text or text.endswith(f" {noun.text}")) or not portrait.backs(noun):

@@ -110,7 +110,7 @@ NOUNS: tuple[Phrase, ...] = (
 )
 
 
-_SAID = {need for phrase in (*ADJECTIVES, *NOUNS) if len(phrase.needs) == 1 for need in phrase.needs}
+_SAID = {phrase.needs[0] for phrase in (*ADJECTIVES, *NOUNS) if len(phrase.needs) == 1 and phrase.holds is None}
 
 
 def spelled_out(features: Sequence[str]) -> tuple[Phrase, ...]:
