@@ -38,9 +38,9 @@ _ODD: tuple[Any, ...] = (
 ODD = [orjson.dumps(value) for value in _ODD]
 FIELDS: tuple[str, ...] = (
     "event_id", "event_type", "customer_id", "event_time", "product_id", "price", "quantity", "currency", "items",
-    "order_id", "transaction_id", "value", "amount", "name", "user_id", "userId", "client_id", "anonymousId", "messageId",
-    "timestamp", "timestamp_micros", "event_name", "event", "type", "params", "properties", "products", "revenue",
-    "total", "events", "batch", "sku", "item_id",
+    "order_id", "transaction_id", "value", "amount", "name", "user_id", "userId", "client_id", "anonymousId",
+    "messageId", "timestamp", "timestamp_micros", "event_name", "event", "type", "params", "properties", "products",
+    "revenue", "total", "events", "batch", "sku", "item_id",
 )  # fmt: skip
 
 
