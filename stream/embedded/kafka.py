@@ -1,0 +1,94 @@
+"""Apache Kafka itself, without Docker: one KRaft node from Maven artifacts, for what only it can prove (fencing).
+
+Needs Java 17 and, the first time, Maven. The jars are cached outside the tree.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from stream.embedded.broker import API_VERSIONS
+from stream.embedded.server import HOST, Server, free_port
+from stream.errors import EmbeddedFailed
+
+POM = Path(__file__).parents[2] / "deploy" / "kafka" / "pom.xml"
+FETCH_S = 300
+
+
+def jars() -> Path:
+    """Return the folder of Kafka's jars, fetched by Maven where it is not there yet. Raises EmbeddedFailed."""
+    for tool in ("java", "mvn"):
+        if shutil.which(tool) is None:
+            raise EmbeddedFailed(f"Apache Kafka needs {tool}, which is not installed", action=f"install {tool}")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "livesegment"
+    version = POM.read_text(encoding="utf-8").partition("kafka_2.13</artifactId>")[2].partition("<version>")[2]
+    folder = cache / f"kafka-{version.partition('<')[0]}"
+    if (folder / "complete").exists():
+        return folder
+    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S, check=False)  # noqa: S603 (our own words)
+    if done.returncode:
+        raise EmbeddedFailed(f"Maven could not fetch Apache Kafka: {done.stdout[-500:]}{done.stderr[-500:]}")
+    (folder / "complete").touch()
+    return folder
+
+
+def kafka(folder: Path, *, heap: str = "512m") -> Server:
+    """Return a Kafka node, not started; its log and data go to `folder`. Raises EmbeddedFailed without Java or Maven."""
+    classpath = f"{jars()}/*"
+
+    def command(port: int) -> list[str]:
+        properties = folder / "server.properties"
+        data = folder / "kafka-data"
+        folder.mkdir(parents=True, exist_ok=True)
+        properties.write_text(_properties(port, free_port(), data), encoding="utf-8")
+        logging = folder / "log4j2.properties"
+        logging.write_text(_LOGGING, encoding="utf-8")
+        shutil.rmtree(data, ignore_errors=True)
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        java = [shutil.which("java") or "java", f"-Dlog4j2.configurationFile={logging}", "-cp", classpath]
+        subprocess.run(  # noqa: S603 (our own words)
+            [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)],
+            check=True,
+            capture_output=True,
+        )
+        return [*java[:1], f"-Xmx{heap}", *java[1:], "kafka.Kafka", str(properties)]
+
+    return Server("kafka", command, API_VERSIONS, 8, folder)
+
+
+def _properties(port: int, controller: int, data: Path) -> str:
+    return f"""\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{HOST}:{controller}
+listeners=PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}
+advertised.listeners=PLAINTEXT://{HOST}:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+"""
+
+
+_LOGGING = """\
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d %p %m%n
+rootLogger.level=WARN
+rootLogger.appenderRef.console.ref=console
+"""

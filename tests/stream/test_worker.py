@@ -1,0 +1,197 @@
+"""The whole job as real processes on a real broker and a real Redis: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.columns import COL
+from schemas.record import SegmentRecord
+from schemas.redis_keys import partition_key, segment_key
+from stream import shoppers
+from stream.embedded.redis import url
+from stream.embedded.server import Server
+from stream.partition import publish
+from tests.kit.job import FEATURE_COLUMNS, Job, customers, totals
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+
+# Disorder of a minute: more would put some repeats beyond the newest 16 ids of their customer, the documented horizon.
+SHOP = shoppers.Config(customers=3_000, events=40_000, duplicates=0.02, disorder_s=60, poison=0.002)
+
+
+@pytest.fixture
+def job(start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path) -> Iterator[Job]:
+    with Job(start_broker().address, url(start_redis()), tmp_path, LIVESEGMENT_WARM_UP_VECTORS="300") as started:
+        yield started
+
+
+def expect_records_equal_state(job: Job) -> int:
+    """Every customer's Redis record says what its row says; returns how many there are."""
+    found = 0
+    for partition in job.state().partitions:
+        table = partition.table
+        rows = table.gather(np.arange(len(table)))
+        for record in publish.records(table.ids, rows, partition.meta.names):
+            key, _, *fields = record
+            stored = job.redis.hgetall(str(key))
+            assert stored == dict(zip(fields[::2], fields[1::2], strict=True))
+            SegmentRecord.from_hash(stored)
+            found += 1
+    return found
+
+
+def expect_gapless_versions(job: Job) -> int:
+    """Each customer's changes count from 1 without a gap, each starts where the one before ended, repeats are exact."""
+    seen: dict[str, list[dict[str, object]]] = defaultdict(list)
+    for change in job.changes():
+        mine = seen[str(change["customer_id"])]
+        if change["ver"] <= len(mine):
+            assert change == mine[change["ver"] - 1]
+            continue
+        assert change["ver"] == len(mine) + 1
+        assert change["previous"] == (mine[-1]["current"] if mine else None)
+        mine.append(change)
+    return sum(len(mine) for mine in seen.values())
+
+
+def test_every_record_ends_as_applied_duplicate_or_dead_letter(job: Job) -> None:
+    job.start_worker()
+    sent = job.shop(SHOP)
+    job.wait()
+    counted = totals(job.state())
+    assert counted["read"] == sent.records
+    assert counted["events"] == sent.events.total()
+    assert counted["duplicates"] == sent.duplicates
+    assert counted["letters"] == sent.poison.total()
+    assert counted["orders"] == sent.orders
+    assert counted["spend_minor"] == sent.revenue_minor
+    assert counted["refunds_minor"] == sent.refunds_minor
+
+
+def test_a_worker_killed_again_and_again_leaves_the_columns_of_an_undisturbed_run(
+    job: Job, start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
+) -> None:
+    folder = tmp_path / "undisturbed"
+    folder.mkdir()
+    with Job(start_broker().address, url(start_redis()), folder) as undisturbed:
+        undisturbed.shop(SHOP)
+        undisturbed.start_worker()
+        undisturbed.wait()
+        expected = customers(undisturbed.state())
+    job.shop(SHOP)
+    for after_s in (0.3, 0.6, 0.1):
+        worker = job.start_worker()
+        time.sleep(after_s)
+        worker.kill()
+        worker.wait()
+    last = job.start_worker()
+    job.wait()
+    assert job.stop(last) == 0
+    found = customers(job.state())
+    assert found.keys() == expected.keys()
+    for customer, row in found.items():
+        np.testing.assert_array_equal(
+            row[list(FEATURE_COLUMNS)].view(np.uint64), expected[customer][list(FEATURE_COLUMNS)].view(np.uint64)
+        )
+    assert expect_records_equal_state(job) == len(expected)
+    expect_gapless_versions(job)
+
+
+def test_sigterm_commits_and_leaves_and_the_next_worker_reads_nothing_again(job: Job) -> None:
+    first = job.start_worker()
+    job.shop(SHOP)
+    job.wait()
+    before = customers(job.state())
+    began = time.monotonic()
+    assert job.stop(first, timeout_s=10.0) == 0
+    assert time.monotonic() - began < 10.0
+    changes = expect_gapless_versions(job)
+    job.start_worker()
+    time.sleep(2.0)
+    after = customers(job.state())
+    assert after.keys() == before.keys()
+    assert "resent" not in job.log()
+    assert expect_gapless_versions(job) >= changes
+
+
+def test_a_worker_that_joins_and_one_that_leaves_lose_and_double_nothing(job: Job) -> None:
+    first = job.start_worker()
+    sent = job.shop(SHOP)
+    second = job.start_worker()
+    sent.add(job.shop(shoppers.Config(customers=3_000, events=20_000, seed=8), seed=2))
+    assert job.stop(first) == 0
+    job.wait()
+    assert second.poll() is None, job.log()
+    counted = totals(job.state())
+    assert counted["read"] == sent.records
+    assert counted["events"] == sent.events.total()
+    assert counted["duplicates"] == sent.duplicates
+    expect_gapless_versions(job)
+    assert job.stop(second) == 0
+    expect_records_equal_state(job)
+
+
+def test_a_wiped_redis_is_noticed_and_rebuilt_while_the_worker_runs(job: Job) -> None:
+    worker = job.start_worker()
+    job.shop(SHOP)
+    job.wait()
+    expected = len(customers(job.state()))
+    job.redis.flushall()
+    complete = [partition_key(number) for number in range(job.settings.partitions)]
+    job.until(lambda: all(job.redis.hget(key, "complete") for key in complete), 30.0, "a complete view")
+    assert job.stop(worker) == 0
+    assert expect_records_equal_state(job) == expected
+
+
+def test_a_redis_that_is_away_is_waited_for(job: Job) -> None:
+    job.start_worker()
+    job.redis.config_set("timeout", 0)
+    job.redis.execute_command("CLIENT", "PAUSE", "1500", "ALL")
+    sent = job.shop(SHOP)
+    job.wait()
+    assert totals(job.state())["events"] == sent.events.total()
+
+
+def test_a_model_is_learnt_and_everybody_gets_a_named_segment(job: Job) -> None:
+    worker = job.start_worker()
+    job.shop(SHOP)
+    job.wait()
+    everybody = customers(job.state())
+    job.until(
+        lambda: all(row[COL.segment] >= 0 for row in customers(job.state()).values()), 60.0, "a segment for everybody"
+    )
+    assert job.stop(worker) == 0
+    names = {job.redis.hget(segment_key(customer), "name") for customer in everybody}
+    assert len(names) > 2
+    assert "warming_up" not in names
+    assert expect_gapless_versions(job) >= len(everybody)
+    assert expect_records_equal_state(job) == len(everybody)
+
+
+def test_a_stopped_broker_ends_nothing_and_loses_nothing(
+    start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
+) -> None:
+    server = start_broker()
+    with Job(server.address, url(start_redis()), tmp_path) as job:
+        job.start_worker()
+        sent = job.shop(SHOP)
+        pid = server.child.pid
+        assert pid is not None
+        signal_group(pid, signal.SIGSTOP)
+        time.sleep(2.0)
+        signal_group(pid, signal.SIGCONT)
+        job.wait()
+        assert totals(job.state())["events"] == sent.events.total()
+
+
+def signal_group(pid: int, number: int) -> None:
+    import os
+
+    os.killpg(os.getpgid(pid), number)
