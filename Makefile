@@ -23,10 +23,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
-# exec: no shell between make and the program, so that Ctrl-C reaches one process, which ends all others. make itself
-# reports an interrupted recipe, hence the `-` and the quiet status.
 demo: $(STAMP)
-	@exec $(BIN)/livesegment up
+	@$(BIN)/livesegment up $(ARGS)
 
 test: $(STAMP)
 	@$(BIN)/pytest $(ARGS)

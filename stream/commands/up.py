@@ -24,16 +24,20 @@ TEND_MS = 250
 class Ending:
     """Why and when to end: a signal, or the time given with --for. A second signal does not wait for anybody."""
 
-    def __init__(self, for_s: float | None) -> None:
+    def __init__(self) -> None:
         self.asked = False
         self.house: House | None = None
-        self._deadline = None if for_s is None else time.monotonic() + for_s
+        self._deadline: float | None = None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
     def __call__(self) -> bool:
         """Whether it is time to end."""
         return self.asked or (self._deadline is not None and time.monotonic() >= self._deadline)
+
+    def after(self, seconds: float | None) -> None:
+        """End so many seconds from now; None: only when asked."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked and self.house:
@@ -51,7 +55,7 @@ def command(
         int, typer.Option("--workers", min=1, max=64, help="How many workers share the partitions.")
     ] = 1,
     for_s: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="End after so many seconds.")
+        float | None, typer.Option("--for", metavar="SECONDS", min=0.0, help="End so many seconds after `ready`.")
     ] = None,
     clock: Annotated[
         Literal["wall", "event"] | None,
@@ -74,9 +78,11 @@ def command(
             f"{workers} workers cannot share {settings.partitions} partitions",
             action="use at most that many, or more LIVESEGMENT_PARTITIONS",
         )
-    ending = Ending(for_s)
+    ending = Ending()
     house = House(settings, workers=workers, shoppers=None if no_simulate else SHOPPERS, note=_note)
     ending.house = house
+    if notes.is_terminal:
+        _note("starting a broker, a Redis and the workers; this takes some seconds")
     try:
         house.start_servers()
         house.start_workers(ending)
@@ -84,6 +90,7 @@ def command(
             house.write_endpoints()
             house.start_shoppers()
             print("ready", flush=True)  # noqa: T201 - what scripts wait for
+            ending.after(for_s)
             _watch(house, ending)
     finally:
         house.stop()
