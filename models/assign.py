@@ -96,9 +96,10 @@ class Model:
         scaled = self.transform.columns(vectors)
         width = len(scaled)
         points = np.empty((width + 2, scaled.shape[1]))
-        points[:width] = scaled
+        coordinates = points[:width]
+        coordinates[...] = scaled
         points[width] = 1.0
-        np.einsum("ij,ij->j", points[:width], points[:width], out=points[width + 1])
+        np.einsum("ij,ij->j", coordinates, coordinates, out=points[width + 1])
         squared: Floats = self.form @ points
         return squared
 

@@ -184,6 +184,29 @@ def test_a_learner_asked_for_another_k_serves_on_then_keeps_the_ids_it_can(shop:
     check(after, taught.config.features)
 
 
+def test_ids_follow_the_same_customers_though_a_new_kind_of_them_moved_the_scale() -> None:
+    rng = np.random.default_rng(1)
+
+    def customers(*logs: float) -> np.ndarray:
+        return np.expm1(np.repeat(logs, 300)[:, None] + rng.uniform(0, 0.3, (300 * len(logs), 2)))
+
+    def places(learner: Learner) -> dict[int, float]:
+        snapshot = learner.snapshot(0)
+        return {s.id: s.centroid[0] * snapshot.scale[0] + snapshot.mean[0] for s in snapshot.centroids}
+
+    learner = Learner(LearnerConfig(("orders", "views"), k=3, warm_up=900))
+    learner.add(customers(1.0, 3.0, 5.0), 0)
+    seed_and_adopt(learner)
+    before = places(learner)
+    wider = Learner.restore(LearnerConfig(("orders", "views"), k=4, warm_up=1_200), learner.snapshot(0))
+    wider.add(customers(1.0, 3.0, 5.0, 13.0), 1)
+    succession = seed_and_adopt(wider)
+    after = places(wider)
+    assert succession.born == (3,)
+    assert after[3] > 12
+    assert all(abs(after[segment] - before[segment]) < 0.1 for segment in before)
+
+
 def test_other_features_retire_the_ids_and_warm_up_again(shop: Callable, taught: Learner) -> None:
     snapshot = taught.snapshot(0)
     narrower = Learner.restore(LearnerConfig(taught.config.features[:9], k=6), snapshot)
