@@ -1,0 +1,98 @@
+"""Working off a preloaded backlog: the floor, the job, the job at many customers, stock Faust."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from stream.bench.lab import Ends, Lab, lab, shop
+
+EVENTS = 1_000_000
+CUSTOMERS = 20_000
+RUNS = 3
+GROWTH = (10_000, 1_000_000)
+STOCK_EVENTS = 40_000
+
+
+def floor_and_job() -> Iterator[dict[str, Any]]:
+    """Alternate fetching-and-parsing with the whole durable job over the same records."""
+    given = shop(EVENTS, CUSTOMERS)
+    floors, jobs = [], []
+    for _ in range(RUNS):
+        with lab() as here:
+            ends = here.preload(given)
+            floors.append(floor(here, ends))
+            jobs.append(job(here, ends))
+    for stage, runs in (("floor", floors), ("job", jobs)):
+        yield _line(stage, given.count, runs)
+    yield {"stage": "job_to_floor", "events": given.count, "ratio": round(_median(jobs) / _median(floors), 3)}
+
+
+def growth() -> Iterator[dict[str, Any]]:
+    """CPU per event at few customers and at a million, alternated."""
+    loads = {customers: shop(EVENTS, customers) for customers in GROWTH}
+    runs: dict[int, list[tuple[float, float]]] = {customers: [] for customers in GROWTH}
+    for _ in range(RUNS - 1):
+        for customers, given in loads.items():
+            with lab() as here:
+                runs[customers].append(job(here, here.preload(given)))
+    for customers, found in runs.items():
+        yield {**_line("growth", EVENTS, found), "customers": customers}
+    few, many = (_median(runs[customers]) for customers in GROWTH)
+    yield {"stage": "growth_ratio", "events": EVENTS, "ratio": round(many / few, 3)}
+
+
+def stock() -> Iterator[dict[str, Any]]:
+    """Stock Faust doing the same job per event: agent, table, one HSET."""
+    given = shop(STOCK_EVENTS, CUSTOMERS)
+    with lab() as here:
+        here.preload(given)
+        command = [sys.executable, "-m", "stream.bench.stock", here.settings.kafka, here.settings.redis_url]
+        said = _ask([*command, str(given.count)], here)
+    yield _line("stock", given.count, [(said["cpu_s"], said["seconds"])])
+
+
+def floor(here: Lab, ends: Ends) -> tuple[float, float]:
+    """CPU and wall seconds of the floor."""
+    began = time.monotonic()
+    said = json.dumps([[topic, number, end] for (topic, number), end in ends.items()])
+    answer = _ask([sys.executable, "-m", "stream.bench.floor", here.settings.kafka, said], here)
+    return answer["cpu_s"], time.monotonic() - began
+
+
+def job(here: Lab, ends: Ends) -> tuple[float, float]:
+    """CPU and wall seconds of a worker from the first event until all is durable and committed."""
+    with here.worker("--clock", "event") as worker:
+        began = time.monotonic()
+        here.wait(ends)
+        return worker.cpu_s(), time.monotonic() - began
+
+
+def _ask(command: list[str], here: Lab) -> dict[str, Any]:
+    done = subprocess.run(command, env=here.environment, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+    if done.returncode:
+        raise RuntimeError(f"{command[2]} failed: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _median(runs: list[tuple[float, float]]) -> float:
+    return statistics.median(cpu for cpu, _ in runs)
+
+
+def _line(stage: str, events: int, runs: list[tuple[float, float]]) -> dict[str, Any]:
+    cpus = sorted(cpu / events * 1e6 for cpu, _ in runs)
+    return {
+        "stage": stage,
+        "events": events,
+        "events_per_s": round(events / statistics.median(wall for _, wall in runs)),
+        "cpu_us_per_event": round(statistics.median(cpus), 2),
+        "cpu_us_per_event_min": round(cpus[0], 2),
+        "cpu_us_per_event_max": round(cpus[-1], 2),
+        "runs": len(runs),
+    }
