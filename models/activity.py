@@ -16,7 +16,14 @@ HALF_HOUR_MS = 1_800_000
 SLOTS = 336
 WORDS = 6
 _TOP_MASK = np.uint64((1 << (SLOTS - 64 * (WORDS - 1))) - 1)
-_LOW_BITS = np.array([(1 << bits) - 1 for bits in range(65)], dtype=np.uint64)
+_STILL_SEEN = np.array(
+    [
+        [((1 << max(0, SLOTS - aged)) - 1) >> (64 * word) & (2**64 - 1) for word in range(WORDS)]
+        for aged in range(SLOTS + 1)
+    ],
+    dtype=np.uint64,
+)
+"""Which bits are at most seven days old, by the half hours since the ring's end."""
 _ONE = np.uint64(1)
 
 
@@ -36,17 +43,16 @@ def shift(ring: NDArray[np.uint64], by: NDArray[np.int64]) -> NDArray[np.uint64]
 
 def mark(ring: NDArray[np.uint64], row: NDArray[np.int64], age: NDArray[np.int64]) -> None:
     """Set, in place, bit `age` (N,) of the rings of `row` (N,); ages outside 0-335 are left out."""
-    inside = (age >= 0) & (age < SLOTS)
-    if not inside.all():
+    inside = age.view(np.uint64) < SLOTS
+    if np.count_nonzero(inside) < len(age):
         row, age = row[inside], age[inside]
-    if not row.size:
-        return
-    if not age.any():
+    if not np.count_nonzero(age):
         ring[row, 0] |= _ONE
         return
-    for word in np.unique(age >> 6).tolist():
-        mine = age >> 6 == word
-        ring[:, word] |= bitmaps(row[mine], age[mine] & 63, len(ring))
+    word = age >> 6
+    for each in np.unique(word).tolist():
+        mine = word == each
+        ring[:, each] |= bitmaps(row[mine], age[mine] & 63, len(ring))
 
 
 def bitmaps(row: NDArray[np.int64], bit: NDArray[np.int64], rows: int) -> NDArray[np.uint64]:
@@ -62,8 +68,7 @@ def bitmaps(row: NDArray[np.int64], bit: NDArray[np.int64], rows: int) -> NDArra
 
 def sessions(ring: NDArray[np.uint64], aged: NDArray[np.int64]) -> NDArray[np.float64]:
     """(T,) runs of active half hours in the seven days before now, `aged` (T,) half hours after the ring's end."""
-    left = np.clip(SLOTS - aged, 0, SLOTS)[:, None] - np.arange(WORDS) * 64
-    seen = ring & _LOW_BITS[np.clip(left, 0, 64)]
+    seen = ring & _STILL_SEEN[np.minimum(aged, SLOTS)]
     before = seen << _ONE
     before[:, 1:] |= seen[:, :-1] >> np.uint64(63)
     runs: NDArray[np.float64] = np.bitwise_count(seen & ~before).sum(axis=1, dtype=np.float64)

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from models import activity, decay
 from models.batch import SOURCES, EventBatch
-from models.columns import COL, RING, WIDTH, CustomerTable
+from models.carts import WINDOW_MS
+from models.columns import COL, FADING, RING, WIDTH, CustomerTable
 from models.recent import LATE_MS, RecentIds
 from models.selection import Selection, select_all
 from schemas.kinds import Kind
@@ -63,31 +64,32 @@ class Applied:
     refused: list[int]
     """Positions of events whose key is not their customer's: `key_mismatch`."""
     cart_touched: NDArray[np.int64]
-    """(t,) touched slots that have anything of a cart: only theirs may read differently."""
+    """(t,) sorted slots whose cart was judged anew: only theirs may hold something else than before."""
     watermarks: Watermarks
     reasons: dict[str, int] = field(default_factory=dict)
     """Duplicates by reason: event_repeat, order_repeat."""
 
 
-_WIDTH = int(WIDTH)
-_FIRST, _LAST, _LAST_ORDER = int(COL.first_seen), int(COL.last_seen), int(COL.last_order_at)
-_NEXT = int(COL.next_clickstream)
-_COUNTS_1D, _COUNTS_7D, _COUNTS_30D = int(COL.views_hl1d), int(COL.views_hl7d), int(COL.views_hl30d)
-_ORDER_FADING = ((7, int(COL.orders_hl7d)), (30, int(COL.orders_hl30d)), (180, int(COL.orders_hl180d)))
-_SPEND_FADING = ((7, int(COL.spend_hl7d)), (30, int(COL.spend_hl30d)), (180, int(COL.spend_hl180d)))
-FADING = (
-    (7, (_ORDER_FADING[0][1], _SPEND_FADING[0][1], *range(_COUNTS_7D, _COUNTS_7D + 6))),
-    (30, (_ORDER_FADING[1][1], _SPEND_FADING[1][1], *range(_COUNTS_30D, _COUNTS_30D + 6))),
-    (180, (_ORDER_FADING[2][1], _SPEND_FADING[2][1])),
-    (1, tuple(range(_COUNTS_1D, _COUNTS_1D + 6))),
-)
-"""(half-life in days, the columns that fade with it)."""
+_COUNTS = {1: COL.views_hl1d, 7: COL.views_hl7d, 30: COL.views_hl30d}
+"""First of the counted actions' columns by half-life."""
+_ORDERS = {7: COL.orders_hl7d, 30: COL.orders_hl30d, 180: COL.orders_hl180d}
+_SPEND = {7: COL.spend_hl7d, 30: COL.spend_hl30d, 180: COL.spend_hl180d}
 
 _COUNTED_AT = np.full(len(Kind), -1)
+"""Place of each kind of event among the counted actions, -1 for none."""
 for _place, _kind in enumerate(
     (Kind.VIEW_ITEM, Kind.ADD_TO_CART, Kind.REMOVE_FROM_CART, Kind.BEGIN_CHECKOUT, Kind.SEARCH, Kind.ADD_TO_WISHLIST)
 ):
     _COUNTED_AT[_kind] = _place
+_COUNT_DAYS = np.array(list(_COUNTS))[:, None]
+_COUNT_CELLS = np.array(list(_COUNTS.values()))[:, None]
+_ORDER_DAYS = np.array(list(_ORDERS))[:, None]
+_ORDER_CELLS = np.array(list(_ORDERS.values()))[:, None]
+_SPEND_CELLS = np.array(list(_SPEND.values()))[:, None]
+
+_ACTIVITY, _PURCHASE, _ORDER_LINE, _REFUND = (
+    int(kind) for kind in (Kind.ACTIVITY, Kind.PURCHASE, Kind.ORDER_LINE, Kind.REFUND)
+)
 
 
 def apply(table: CustomerTable, batch: EventBatch, watermarks: Watermarks, admit: Admit) -> Applied:
@@ -95,32 +97,31 @@ def apply(table: CustomerTable, batch: EventBatch, watermarks: Watermarks, admit
 
     Any split of the same events into batches gives the same table, counters and watermarks.
     """
+    if not len(batch):
+        return _nothing(watermarks)
     slots, refused = _resolve(table, batch, admit)
     watermarks, late = _lateness(batch, watermarks)
     events = select_all(batch, slots, late)
     if refused:
         events = events.kept(slots >= 0)
-    touched, row = table.group(events.slot)
-    rows = table.gather(touched)
-    flat = rows.reshape(-1)
-    replays = events.offset < flat[row * _WIDTH + _NEXT + events.source]
+    group = _Group(table, events.slot)
+    replays = events.offset < group.flat[group.next_cell(events)]
     replayed = int(np.count_nonzero(replays))
     if replayed:
         events = events.kept(~replays)
-        touched, row = table.group(events.slot)
-        rows = table.gather(touched)
-        flat = rows.reshape(-1)
-    np.maximum.at(flat, row * _WIDTH + _NEXT + events.source, events.offset + 1.0)
+        group = _Group(table, events.slot)
+    np.maximum.at(group.flat, group.next_cell(events), events.offset + 1.0)
 
-    events, row, repeats = _drop_event_repeats(table, events, touched, row, flat)
-    events, row, new_orders, order_repeats = _drop_order_repeats(table, events, row, flat)
-    custom, late_count = _add(events, row, rows, flat, new_orders)
-    table.scatter(touched, rows)
-    table.mark_dirty(touched)
-    _operate_carts(table, events, touched, rows)
+    events, repeats = _drop_event_repeats(table, events, group)
+    events, new_orders, order_repeats = _drop_order_repeats(table, events, group)
+    custom, late_count = _add(events, group, new_orders) if len(events) else (0, 0)
+    settled = _settle_carts(table, events, group)
+    table.scatter(group.touched, group.rows)
+    table.mark_dirty(group.touched)
+    reasons = {"event_repeat": repeats, "order_repeat": order_repeats}
     return Applied(
-        touched=touched,
-        rows=rows,
+        touched=group.touched,
+        rows=group.rows,
         positions=events.position,
         applied=len(events),
         duplicates=repeats + order_repeats,
@@ -128,22 +129,43 @@ def apply(table: CustomerTable, batch: EventBatch, watermarks: Watermarks, admit
         custom=custom,
         replayed=replayed,
         refused=refused,
-        cart_touched=table.carts.having(touched),
+        cart_touched=settled,
         watermarks=watermarks,
-        reasons={
-            reason: count for reason, count in (("event_repeat", repeats), ("order_repeat", order_repeats)) if count
-        },
+        reasons={reason: count for reason, count in reasons.items() if count},
     )
+
+
+class _Group:
+    """The customers of some events: their slots, a working copy of their rows, and whose each event is."""
+
+    __slots__ = ("flat", "row", "rows", "touched")
+
+    def __init__(self, table: CustomerTable, slot: NDArray[np.int64]) -> None:
+        self.touched, self.row = table.group(slot)
+        self.rows = table.gather(self.touched)
+        self.flat = self.rows.reshape(-1)
+
+    def next_cell(self, events: Selection) -> NDArray[np.int64]:
+        """Cell of each event's next offset, that of its own topic."""
+        return self.row * WIDTH + COL.next_clickstream + events.source
+
+    def count_duplicates(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> None:
+        np.add.at(self.flat, self.row[which] * WIDTH + COL.duplicates, 1.0)
+
+
+def _nothing(watermarks: Watermarks) -> Applied:
+    none = np.empty(0, dtype=np.int64)
+    return Applied(none, np.empty((0, WIDTH)), none, 0, 0, 0, 0, 0, [], none, watermarks)
 
 
 def _resolve(table: CustomerTable, batch: EventBatch, admit: Admit) -> tuple[NDArray[np.int64], list[int]]:
     """(E,) slots, -1 where refused, and the refused positions."""
     slots = np.fromiter(map(table.index.get, batch.customer, repeat(-1)), np.int64, len(batch))
     refused: list[int] = []
-    missing = np.flatnonzero(slots < 0)
-    if missing.size:
+    missing = slots < 0
+    if np.count_nonzero(missing):
         added = []
-        for position in missing.tolist():
+        for position in np.flatnonzero(missing).tolist():
             customer = batch.customer[position]
             slot = table.index.get(customer, -1)
             if slot < 0:
@@ -158,96 +180,73 @@ def _resolve(table: CustomerTable, batch: EventBatch, admit: Admit) -> tuple[NDA
 
 def _lateness(batch: EventBatch, watermarks: Watermarks) -> tuple[Watermarks, NDArray[np.bool_] | None]:
     """Find the watermarks after the batch, and which events were late when their turn came."""
-    late: NDArray[np.bool_] | None = None
-    newest = list(watermarks)
+    newest = np.array(watermarks)
+    np.maximum.at(newest, batch.source, batch.time_ms)
+    after = Watermarks(*newest.tolist())
+    if int(batch.time_ms.min()) >= max(after) - LATE_MS:
+        return after, None
+    late = np.zeros(len(batch), dtype=np.bool_)
     for source in range(len(SOURCES)):
         mine = np.flatnonzero(batch.source == source)
-        if not mine.size:
-            continue
-        times = batch.time_ms[mine]
-        newest[source] = max(newest[source], int(times.max()))
-        if int(times.min()) < newest[source] - LATE_MS:
+        if mine.size:
+            times = batch.time_ms[mine]
             running = np.maximum(np.maximum.accumulate(times), watermarks[source])
-            behind = times < running - LATE_MS
-            if behind.any():
-                late = np.zeros(len(batch), dtype=np.bool_) if late is None else late
-                late[mine[behind]] = True
-    return Watermarks(*newest), late
+            late[mine] = times < running - LATE_MS
+    return after, late if np.count_nonzero(late) else None
 
 
-def _drop_event_repeats(
-    table: CustomerTable,
-    events: Selection,
-    touched: NDArray[np.int64],
-    row: NDArray[np.int64],
-    flat: NDArray[np.float64],
-) -> tuple[Selection, NDArray[np.int64], int]:
+def _drop_event_repeats(table: CustomerTable, events: Selection, group: _Group) -> tuple[Selection, int]:
+    ids = table.recent_events
     if events.late is None:
-        known = table.recent_events.admit(touched, row, events.time_ms, events.event_hash)
+        known = ids.admit(group.touched, group.row, events.time_ms, events.event_hash)
     else:
-        timely = np.flatnonzero(~events.late)
-        known = _admit_some(
-            table,
-            table.recent_events,
-            events.slot,
-            time_ms=events.time_ms,
-            hashes=events.event_hash,
-            asked=timely,
-        )
+        known = _admit_some(table, ids, events.slot, (events.time_ms, events.event_hash), np.flatnonzero(~events.late))
     if known is None:
-        return events, row, 0
-    np.add.at(flat, row[known] * _WIDTH + COL.duplicates, 1.0)
-    return events.kept(~known), row[~known], int(np.count_nonzero(known))
+        return events, 0
+    group.count_duplicates(known)
+    group.row = group.row[~known]
+    return events.kept(~known), int(np.count_nonzero(known))
 
 
 def _drop_order_repeats(
-    table: CustomerTable,
-    events: Selection,
-    row: NDArray[np.int64],
-    flat: NDArray[np.float64],
-) -> tuple[Selection, NDArray[np.int64], NDArray[np.bool_], int]:
+    table: CustomerTable, events: Selection, group: _Group
+) -> tuple[Selection, NDArray[np.bool_], int]:
     """Drop repeated purchases; also (O,) which of the remaining order entries open an order."""
     at = events.order_event
     if not at.size:
-        return events, row, np.empty(0, dtype=np.bool_), 0
+        return events, np.empty(0, dtype=np.bool_), 0
     kind = events.kind[at]
-    buys = kind != Kind.REFUND
+    buys = kind != _REFUND
     # A late order line is still looked up, as well as memory allows: a backfill's orders would count once per line.
-    asked = buys if events.late is None else buys & (~events.late[at] | (kind == Kind.ORDER_LINE))
-    known = _admit_some(
-        table,
-        table.recent_orders,
-        events.slot[at],
-        time_ms=events.time_ms[at],
-        hashes=events.order_hash,
-        asked=np.flatnonzero(asked),
-    )
+    asked = buys if events.late is None else buys & (~events.late[at] | (kind == _ORDER_LINE))
+    ids = (events.time_ms[at], events.order_hash)
+    known = _admit_some(table, table.recent_orders, events.slot[at], ids, np.flatnonzero(asked))
     if known is None:
-        return events, row, buys, 0
+        return events, buys, 0
     opens = buys & ~known
-    repeated = known & (kind == Kind.PURCHASE)
+    repeated = known & (kind == _PURCHASE)
     count = int(np.count_nonzero(repeated))
     if not count:
-        return events, row, opens, 0
+        return events, opens, 0
     gone = at[repeated]
-    np.add.at(flat, row[gone] * _WIDTH + COL.duplicates, 1.0)
+    group.count_duplicates(gone)
     keep = np.ones(len(events), dtype=np.bool_)
     keep[gone] = False
-    return events.kept(keep), row[keep], opens[~repeated], count
+    group.row = group.row[keep]
+    return events.kept(keep), opens[~repeated], count
 
 
 def _admit_some(
     table: CustomerTable,
     ids: RecentIds,
     slot: NDArray[np.int64],
-    *,
-    time_ms: NDArray[np.int64],
-    hashes: NDArray[np.uint64],
+    times_and_hashes: tuple[NDArray[np.int64], NDArray[np.uint64]],
     asked: NDArray[np.int64],
 ) -> NDArray[np.bool_] | None:
     """`RecentIds.admit` for those of N ids that are asked about."""
     if not asked.size:
         return None
+    time_ms, hashes = times_and_hashes
     customers, row = table.group(slot[asked])
     some = ids.admit(customers, row, time_ms[asked], hashes[asked])
     if some is None:
@@ -257,125 +256,113 @@ def _admit_some(
     return known
 
 
-def _add(
-    events: Selection,
-    row: NDArray[np.int64],
-    rows: NDArray[np.float64],
-    flat: NDArray[np.float64],
-    new_orders: NDArray[np.bool_],
-) -> tuple[int, int]:
+def _add(events: Selection, group: _Group, new_orders: NDArray[np.bool_]) -> tuple[int, int]:
     """Everything that commutes, into the gathered rows; (custom, late) events."""
-    if not len(events):
-        return 0, 0
-    base = row * _WIDTH
-    days = _advance(events, row, base, rows, flat)
-    at, amounts = [base + COL.events], [np.ones(len(events))]
-    custom_at = base[events.kind == Kind.ACTIVITY]
-    if custom_at.size:
-        at.append(custom_at + COL.custom)
-        amounts.append(np.ones(len(custom_at)))
-    late_count = 0
-    if events.late is not None:
-        late_at = base[events.late]
-        late_count = len(late_at)
-        at.append(late_at + COL.late)
-        amounts.append(np.ones(late_count))
+    base = group.row * WIDTH
+    days = _advance(events, group, base)
+    cells, amounts = [base + COL.events], [np.ones(len(events))]
     counted = _COUNTED_AT[events.kind]
     which = np.flatnonzero(counted >= 0)
     if which.size:
-        cell_at, age = base[which] + counted[which], days[which]
-        at += [cell_at + _COUNTS_1D, cell_at + _COUNTS_7D, cell_at + _COUNTS_30D]
-        amounts += [decay.weight(age, 1), decay.weight(age, 7), decay.weight(age, 30)]
+        cells.append((base[which] + counted[which] + _COUNT_CELLS).reshape(-1))
+        amounts.append(decay.weight(days[which], _COUNT_DAYS).reshape(-1))
     if events.order_event.size:
-        np.maximum.at(flat, *_latest_orders(events, base))
-        _order_amounts(events, base, days, new_orders, (at, amounts))
-    np.add.at(flat, np.concatenate(at), np.concatenate(amounts))
+        _add_orders(events, group, (base, days), new_orders, (cells, amounts))
+    custom_at = base[events.kind == _ACTIVITY]
+    late_at = base[:0] if events.late is None else base[events.late]
+    for where in (custom_at + COL.custom, late_at + COL.late):
+        if len(where):
+            cells.append(where)
+            amounts.append(np.ones(len(where)))
+    np.add.at(group.flat, np.concatenate(cells), np.concatenate(amounts))
     if events.item_event.size:
-        bit = (events.item_product >> np.uint64(58)).astype(np.int64)
-        rows.view(np.uint64)[:, COL.products] |= activity.bitmaps(row[events.item_event], bit, len(rows))
-    return len(custom_at), late_count
+        bit = (events.item_product >> np.uint64(58)).view(np.int64)
+        products = activity.bitmaps(group.row[events.item_event], bit, len(group.rows))
+        group.rows.view(np.uint64)[:, COL.products] |= products
+    return len(custom_at), len(late_at)
 
 
-def _advance(
-    events: Selection,
-    row: NDArray[np.int64],
-    base: NDArray[np.int64],
-    rows: NDArray[np.float64],
-    flat: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _advance(events: Selection, group: _Group, base: NDArray[np.int64]) -> NDArray[np.float64]:
     """Move first and last event, landmark and ring; (N,) days of each event from its customer's landmark."""
-    before = rows[:, _LAST].copy()
-    np.minimum.at(flat, base + _FIRST, events.time_ms.astype(np.float64))
-    np.maximum.at(flat, base + _LAST, events.time_ms.astype(np.float64))
-    after = rows[:, _LAST]
+    rows = group.rows
+    before = rows[:, COL.last_seen].copy()
+    times = events.time_ms.astype(np.float64)
+    np.minimum.at(group.flat, base + COL.first_seen, times)
+    np.maximum.at(group.flat, base + COL.last_seen, times)
+    after = rows[:, COL.last_seen].copy()
     cells = decay.cell(after)
-    crossed = np.flatnonzero((cells != decay.cell(before)) & (before > 0))
-    if crossed.size:
-        moved = cells[crossed] - decay.cell(before[crossed])
-        for half_life, columns in FADING:
-            part = crossed[:, None], np.array(columns)
+    left = decay.cell(before)
+    if np.count_nonzero(cells != left):
+        # A new customer crosses too, from no time at all, with nothing to scale.
+        crossed = np.flatnonzero(cells != left)
+        moved = cells[crossed] - left[crossed]
+        for half_life, columns in FADING.items():
+            part = crossed[:, None], columns
             rows[part] = decay.rebase(rows[part], moved, half_life)
     ring = rows.view(np.uint64)[:, RING]
-    half_hour = after.astype(np.int64) // activity.HALF_HOUR_MS
-    steps = half_hour - before.astype(np.int64) // activity.HALF_HOUR_MS
-    moved_on = np.flatnonzero((steps > 0) & (before > 0))
+    half_hour = (after // activity.HALF_HOUR_MS).astype(np.int64)
+    steps = half_hour - (before // activity.HALF_HOUR_MS).astype(np.int64)
+    moved_on = np.flatnonzero(steps)
     if moved_on.size:
         ring[moved_on] = activity.shift(ring[moved_on], steps[moved_on])
-    acts = events.kind < Kind.PURCHASE
-    age = half_hour[row] - events.time_ms // activity.HALF_HOUR_MS
-    if acts.all():
-        activity.mark(ring, row, age)
+    age = half_hour[group.row] - events.time_ms // activity.HALF_HOUR_MS
+    if events.order_event.size:
+        acts = events.kind < _PURCHASE
+        activity.mark(ring, group.row[acts], age[acts])
     else:
-        activity.mark(ring, row[acts], age[acts])
-    return decay.days_from_landmark(events.time_ms, cells[row])
+        activity.mark(ring, group.row, age)
+    return decay.days_from_landmark(times, cells[group.row])
 
 
-def _latest_orders(events: Selection, base: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Cells of `last_order_at` and the times of purchases and order lines; refunds move no recency."""
-    bought = events.order_event[events.kind[events.order_event] != Kind.REFUND]
-    return base[bought] + _LAST_ORDER, events.time_ms[bought].astype(np.float64)
-
-
-def _order_amounts(
+def _add_orders(
     events: Selection,
-    base: NDArray[np.int64],
-    days: NDArray[np.float64],
+    group: _Group,
+    base_and_days: tuple[NDArray[np.int64], NDArray[np.float64]],
     new_orders: NDArray[np.bool_],
     sums: tuple[list[NDArray[np.int64]], list[NDArray[np.float64]]],
 ) -> None:
-    """Append what purchases, order lines and refunds add to the (cells, amounts) of `sums`."""
-    at, amounts = sums
+    """Move the last orders, and append what purchases, order lines and refunds add to (cells, amounts)."""
+    cells, amounts = sums
     order = events.order_event
-    buys = events.kind[order] != Kind.REFUND
-    where, age, money = base[order], days[order], events.order_amount_minor.astype(np.float64)
-    opened = where[new_orders]
+    base, days = base_and_days[0][order], base_and_days[1][order]
+    buys = events.kind[order] != _REFUND
+    money = events.order_amount_minor.astype(np.float64)
+    # A refund moves no recency: it writes 0, which is never later.
+    np.maximum.at(group.flat, base + COL.last_order_at, (events.time_ms[order] * buys).astype(np.float64))
+    weights = decay.weight(days, _ORDER_DAYS)
+    opened = base[new_orders]
+    cells += [
+        base + np.where(buys, COL.spend_minor, COL.refunds_minor),
+        (base + _SPEND_CELLS).reshape(-1),
+        opened + COL.orders,
+        (opened + _ORDER_CELLS).reshape(-1),
+    ]
     signed = np.where(buys, money, -money)
-    at += [where + np.where(buys, int(COL.spend_minor), int(COL.refunds_minor)), opened + COL.orders]
-    amounts += [money, np.ones(len(opened))]
-    for (half_life, orders_at), (_, spend_at) in zip(_ORDER_FADING, _SPEND_FADING, strict=True):
-        factor = decay.weight(age, half_life)
-        at += [where + spend_at, opened + orders_at]
-        amounts += [signed * factor, factor[new_orders]]
+    amounts += [money, (signed * weights).reshape(-1), np.ones(len(opened)), weights[:, new_orders].reshape(-1)]
 
 
-def _operate_carts(
-    table: CustomerTable,
-    events: Selection,
-    touched: NDArray[np.int64],
-    rows: NDArray[np.float64],
-) -> None:
+def _settle_carts(table: CustomerTable, events: Selection, group: _Group) -> NDArray[np.int64]:
+    """Add cart operations, and judge the carts again that they, an order or 30 days may have changed; their slots."""
     at = events.cart_event
-    if not at.size:
-        return
-    full = table.carts.append(
-        events.slot[at],
-        time_ms=events.time_ms[at],
-        event_hash=events.event_hash[at],
-        product=events.cart_product,
-        quantity=events.cart_quantity,
-        price_minor=events.cart_price_minor,
-    )
-    if full:
-        slots = np.array(full)
-        mine = np.searchsorted(touched, slots)
-        table.carts.compact(slots, rows[mine, _LAST], rows[mine, _LAST_ORDER])
+    if at.size:
+        table.carts.append(
+            events.slot[at],
+            time_ms=events.time_ms[at],
+            event_hash=events.event_hash[at],
+            product=events.cart_product,
+            quantity=events.cart_quantity,
+            price_minor=events.cart_price_minor,
+        )
+    rows = group.rows
+    watch = np.abs(rows[:, COL.cart_watch])
+    stale = (watch > 0) & (watch <= rows[:, COL.last_seen] - WINDOW_MS)
+    stale[group.row[at]] = True
+    stale[group.row[events.order_event]] = True
+    which = np.flatnonzero(stale)
+    which = which[table.carts.has(group.touched[which])]
+    slots = group.touched[which]
+    if which.size:
+        judged = rows[which]
+        table.settle_carts(slots, judged)
+        rows[which] = judged
+    return slots

@@ -1,13 +1,13 @@
-"""What lies in customers' carts: the newest operations, kept as bytes, judged when read.
+"""What lies in customers' carts: the newest operations, kept as bytes.
 
 T is the latest time of a purchase, an order line or a clear. Of a cart count the newest 50 operations, ordered by
 (time, event hash, product, quantity, price), that are later than max(T, the customer's latest event - 30 days); a tie
 with T is cleared. Value and items are sums per product, clamped at 0 (a product of which nothing is left has no value);
 the cart is open if it has items; its age counts from the oldest kept add.
 
-Nothing here depends on the order of arrival: operations are appended raw, and whatever is dropped later lies below a
-threshold that only maxima move. A cart is a header (time of the latest clear, time of the newest operation that 50
-newer ones pushed out) and 40 bytes an operation; customers without operations pay nothing.
+Nothing here depends on the order of arrival: what is dropped lies below a threshold that only maxima move. A cart is a
+header (time of the latest clear, time of the newest operation that 50 newer ones pushed out) and 40 bytes an operation;
+customers without operations pay nothing but the columns that say what the cart holds.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.slots import grown
+
 KEPT = 50
 WINDOW_MS = 30 * 86_400_000
 _HEADER_WORDS = 2
 _WORDS = 5
 _OPERATION_BYTES = _WORDS * 8
 _EMPTY = bytes(_HEADER_WORDS * 8)
-_BYTES_MAX = len(_EMPTY) + 2 * KEPT * _OPERATION_BYTES
-"""Beyond this a cart is compacted at once, so that a customer who never buys stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class CartView:
-    """Carts of T customers, as they count now; all zero where there is none."""
+    """Carts of T customers, as they count; all zero where there is none."""
 
     value_minor: NDArray[np.float64]
     items: NDArray[np.float64]
@@ -38,15 +38,20 @@ class CartView:
     """Time of the oldest kept add, 0 without one."""
     truncated: NDArray[np.bool_]
     """True where more than 50 operations count, so that value and items may be off."""
+    watch_ms: NDArray[np.float64]
+    """Time of the oldest thing that counts, 0 without one: nothing changes by age before it is 30 days behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
+    """What counts of n carts: header fields (n,), 0 where they do not, and operations in canonical order."""
+
     cleared: NDArray[np.int64]
     dropped: NDArray[np.int64]
-    floor: NDArray[np.int64]
     owner: NDArray[np.int64]
     operations: NDArray[np.int64]
+    changed: NDArray[np.bool_]
+    """(n,) where this is not what the bytes said."""
 
 
 class Carts:
@@ -54,17 +59,18 @@ class Carts:
 
     def __init__(self) -> None:
         self.blobs: dict[int, bytes] = {}
-        self._has: NDArray[np.bool_] = np.zeros(1024, dtype=np.bool_)
+        self._has: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.blobs)
 
-    def having(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the slots that have anything of a cart."""
-        if not self.blobs:
-            return slots[:0]
-        self._grow(slots)
-        return slots[self._has[slots]]
+    def grow(self, capacity: int) -> None:
+        """Make room for slots below `capacity`."""
+        self._has = grown(self._has, capacity, fill=False)
+
+    def has(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the slots have anything of a cart."""
+        return self._has[slots]
 
     def append(
         self,
@@ -75,88 +81,47 @@ class Carts:
         product: NDArray[np.uint64],
         quantity: NDArray[np.int64],
         price_minor: NDArray[np.int64],
-    ) -> list[int]:
-        """Add N operations; slots whose carts grew so long that the caller must `compact` them."""
+    ) -> None:
+        """Add N operations, as they come; the caller then has their carts settled."""
         packed = np.empty((len(slots), _WORDS), dtype="<i8")
         packed[:, 0] = time_ms
         packed[:, 1] = event_hash.view(np.int64)
         packed[:, 2] = product.view(np.int64)
         packed[:, 3] = quantity
         packed[:, 4] = price_minor
-        clears = (quantity == 0) & (product == 0)
-        self._grow(slots)
         self._has[slots] = True
-        raw, blobs, long = packed.tobytes(), self.blobs, []
+        raw, blobs = packed.tobytes(), self.blobs
         at = 0
         for slot in slots.tolist():
-            blob = blobs.get(slot, _EMPTY) + raw[at : at + _OPERATION_BYTES]
-            at += _OPERATION_BYTES
-            blobs[slot] = blob
-            if len(blob) > _BYTES_MAX:
-                long.append(slot)
-        # A clear stays among the operations until the cart is compacted or read: `_kept` knows it by its zeros.
-        return long if not clears.any() else sorted({*long, *slots[clears].tolist()})
+            end = at + _OPERATION_BYTES
+            blobs[slot] = blobs.get(slot, _EMPTY) + raw[at:end]
+            at = end
 
-    def read(
+    def settle(
         self, slots: NDArray[np.int64], last_seen_ms: NDArray[np.float64], last_order_ms: NDArray[np.float64]
     ) -> CartView:
-        """Carts of T customers, given when each was last seen and last bought."""
-        size = len(slots)
-        value, items, oldest = np.zeros(size), np.zeros(size), np.zeros(size)
-        truncated = np.zeros(size, dtype=np.bool_)
-        view = CartView(value, items, oldest, truncated)
-        if not self.blobs:
-            return view
-        self._grow(slots)
-        there = np.flatnonzero(self._has[slots])
-        if not there.size:
-            return view
-        kept = _kept(
-            [self.blobs[slot] for slot in slots[there].tolist()], _floor(last_seen_ms[there], last_order_ms[there])
-        )
-        truncated[there] = kept.dropped > 0
-        owner, operations = kept.owner, kept.operations
-        if not owner.size:
-            return view
-        adds = operations[:, 3] > 0
-        first = np.full(len(there), np.inf)
-        np.minimum.at(first, owner[adds], operations[adds, 0])
-        oldest[there] = np.where(np.isinf(first), 0, first)
-        order = np.lexsort((operations[:, 2], owner))
-        owner, operations = owner[order], operations[order]
-        starts = np.flatnonzero(
-            np.concatenate([[True], (owner[1:] != owner[:-1]) | (operations[1:, 2] != operations[:-1, 2])])
-        )
-        units = np.maximum(np.add.reduceat(operations[:, 3], starts), 0)
-        money = np.maximum(np.add.reduceat(operations[:, 3] * operations[:, 4], starts), 0)
-        items[there] = np.bincount(owner[starts], units, len(there))
-        value[there] = np.bincount(owner[starts], np.where(units > 0, money, 0), len(there))
-        return view
+        """Bring the carts of T slots that have one to canonical form, and say what is in them.
 
-    def compact(
-        self, slots: NDArray[np.int64], last_seen_ms: NDArray[np.float64], last_order_ms: NDArray[np.float64]
-    ) -> None:
-        """Bring the carts of slots that have one to canonical form: what counts, in order; none if nothing does."""
-        if not len(slots):
-            return
-        base = _floor(last_seen_ms, last_order_ms)
+        Canonical is what counts, in order, and no cart where nothing does: equal histories have equal bytes.
+        """
+        base = np.maximum(last_order_ms, last_seen_ms - WINDOW_MS).astype(np.int64)
         kept = _kept([self.blobs[slot] for slot in slots.tolist()], base)
-        order = _order(kept.owner, kept.operations)
-        raw = kept.operations[order].astype("<i8", copy=False).tobytes()
-        counts = np.bincount(kept.owner, minlength=len(slots)).tolist()
-        cleared = np.where(kept.cleared > base, kept.cleared, 0)
-        heads = np.stack([cleared, kept.dropped], axis=1).astype("<i8", copy=False).tobytes()
-        at = 0
-        for number, (slot, count) in enumerate(zip(slots.tolist(), counts, strict=True)):
-            size = count * _OPERATION_BYTES
-            blob = heads[number * len(_EMPTY) : (number + 1) * len(_EMPTY)] + raw[at : at + size]
-            at += size
-            self.put(slot, blob if blob != _EMPTY else None)
+        self._rewrite(slots, kept)
+        watch = np.full(len(slots), np.inf)
+        for header in (kept.cleared, kept.dropped):
+            np.minimum(watch, header, out=watch, where=header > 0)
+        value, items, added = np.zeros(len(slots)), np.zeros(len(slots)), np.full(len(slots), np.inf)
+        if len(kept.owner):
+            np.minimum.at(watch, kept.owner, kept.operations[:, 0])
+            adds = kept.operations[:, 3] > 0
+            np.minimum.at(added, kept.owner[adds], kept.operations[adds, 0])
+            value, items = _contents(kept, len(slots))
+        added[added == np.inf] = 0
+        watch[watch == np.inf] = 0
+        return CartView(value, items, added, kept.dropped > 0, watch)
 
     def put(self, slot: int, blob: bytes | None) -> None:
         """Set or remove one cart, as `models.rows` and `models.merge` do."""
-        if slot >= len(self._has):
-            self._grow(np.array([slot]))
         if blob is None:
             self.blobs.pop(slot, None)
             self._has[slot] = False
@@ -164,10 +129,18 @@ class Carts:
             self.blobs[slot] = blob
             self._has[slot] = True
 
-    def _grow(self, slots: NDArray[np.int64]) -> None:
-        needed = int(slots.max(initial=-1)) + 1
-        while needed > len(self._has):
-            self._has = np.concatenate([self._has, np.zeros_like(self._has)])
+    def _rewrite(self, slots: NDArray[np.int64], kept: _Kept) -> None:
+        """Write the carts that are not canonical already, which most are: an operation was added at the end."""
+        which = np.flatnonzero(kept.changed)
+        if not which.size:
+            return
+        raw = kept.operations.tobytes()
+        ends = (np.bincount(kept.owner, minlength=len(slots)).cumsum() * _OPERATION_BYTES).tolist()
+        heads = np.stack([kept.cleared, kept.dropped], axis=1).tobytes()
+        for cart, slot in zip(which.tolist(), slots[which].tolist(), strict=True):
+            head = cart * len(_EMPTY)
+            blob = heads[head : head + len(_EMPTY)] + raw[ends[cart - 1] if cart else 0 : ends[cart]]
+            self.put(slot, None if blob == _EMPTY else blob)
 
 
 def join(left: bytes | None, right: bytes | None) -> bytes | None:
@@ -184,38 +157,62 @@ def is_blob(blob: bytes) -> bool:
     return len(blob) >= len(_EMPTY) and (len(blob) - len(_EMPTY)) % _OPERATION_BYTES == 0
 
 
-def _floor(last_seen_ms: NDArray[np.float64], last_order_ms: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.maximum(last_order_ms, last_seen_ms - WINDOW_MS).astype(np.int64)
+def _contents(kept: _Kept, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(value, items) of each of `size` carts: sums per product, clamped at 0."""
+    product = kept.operations[:, 2]
+    order = np.lexsort((product, kept.owner))
+    owner, product = kept.owner[order], product[order]
+    starts = np.flatnonzero((owner[1:] != owner[:-1]) | (product[1:] != product[:-1])) + 1
+    starts = np.concatenate([[0], starts])
+    quantity = kept.operations[order, 3]
+    units = np.maximum(np.add.reduceat(quantity, starts), 0)
+    money = np.maximum(np.add.reduceat(quantity * kept.operations[order, 4], starts), 0)
+    owner = owner[starts]
+    value, items = np.zeros(size), np.zeros(size)
+    np.add.at(value, owner, money * (units > 0))
+    np.add.at(items, owner, units)
+    return value, items
 
 
-def _order(owner: NDArray[np.int64], operations: NDArray[np.int64]) -> NDArray[np.int64]:
+def _order(owner: NDArray[np.int64], operations: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Order operations by owner, then time, event hash, product, quantity and price; None if they already are."""
+    time = operations[:, 0]
+    # Nearly always new operations are later than the old ones, which are in order: seeing it costs less than sorting.
+    if np.count_nonzero((time[1:] <= time[:-1]) & (owner[1:] == owner[:-1])) == 0:
+        return None
     unsigned = operations.view(np.uint64)
-    keys = (operations[:, 4], operations[:, 3], unsigned[:, 2], unsigned[:, 1], operations[:, 0], owner)
-    return np.lexsort(keys)
+    return np.lexsort((operations[:, 4], operations[:, 3], unsigned[:, 2], unsigned[:, 1], time, owner))
 
 
 def _kept(blobs: list[bytes], base: NDArray[np.int64]) -> _Kept:
-    """Find what counts of n carts: operations later than each floor, the newest 50, and the header as it then is."""
-    words = np.frombuffer(b"".join(blobs), dtype="<i8")
+    """Find what counts of n carts: the newest 50 operations later than max(base, the latest clear)."""
+    words = np.frombuffer(b"".join(blobs), dtype="<i8").astype(np.int64, copy=False)
     lengths = np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8
     starts = np.cumsum(lengths) - lengths
-    cleared, dropped = words[starts].copy(), words[starts + 1].copy()
+    cleared, dropped = words[starts], words[starts + 1]
     body = np.ones(len(words), dtype=np.bool_)
     body[starts] = body[starts + 1] = False
     operations = words[body].reshape(-1, _WORDS)
     owner = np.repeat(np.arange(len(blobs)), (lengths - _HEADER_WORDS) // _WORDS)
     clears = (operations[:, 3] == 0) & (operations[:, 2] == 0)
-    if clears.any():
+    if np.count_nonzero(clears):
         np.maximum.at(cleared, owner[clears], operations[clears, 0])
     floor = np.maximum(base, cleared)
+    changed = (cleared <= base) & (cleared > 0) | (dropped <= floor) & (dropped > 0)
+    cleared[cleared <= base] = 0
+    # A clear is not later than itself, so that none counts as an operation.
     counting = operations[:, 0] > floor[owner]
-    counting &= ~clears
-    operations, owner = operations[counting], owner[counting]
+    if np.count_nonzero(counting) < len(owner):
+        changed[owner[~counting]] = True
+        owner, operations = owner[counting], operations[counting]
+    order = _order(owner, operations)
+    if order is not None:
+        changed[owner[order != np.arange(len(order))]] = True
+        operations = operations[order]
     if len(owner) > KEPT and (np.bincount(owner) > KEPT).any():
-        order = _order(owner, operations)
-        operations, owner = operations[order], owner[order]
-        ends = np.searchsorted(owner, owner, side="right")
-        over = ends - np.arange(len(owner)) > KEPT
+        over = np.searchsorted(owner, owner, side="right") - np.arange(len(owner)) > KEPT
+        changed[owner[over]] = True
         np.maximum.at(dropped, owner[over], operations[over, 0])
-        operations, owner = operations[~over], owner[~over]
-    return _Kept(cleared, np.where(dropped > floor, dropped, 0), floor, owner, operations)
+        owner, operations = owner[~over], operations[~over]
+    dropped[dropped <= floor] = 0
+    return _Kept(cleared, dropped, owner, operations, changed)

@@ -7,7 +7,6 @@ have (recent ids, carts) is kept beside it, sparsely. Nothing here decides anyth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
 from types import MappingProxyType
 
 import numpy as np
@@ -15,17 +14,23 @@ from numpy.typing import NDArray
 
 from models.carts import Carts
 from models.recent import EVENT_WINDOW_MINUTES, ORDER_WINDOW_MINUTES, RecentIds
+from models.slots import grown
 
-BLOCK = 16_384
-"""Slots of one block: 7 MB, so growth never copies and never stalls (blocks measured at 782 B a customer, doubling at
-1,010)."""
+_BLOCK_BITS = 16
+BLOCK = 1 << _BLOCK_BITS
+"""Slots of one block. Growth never copies; a block's memory is only taken as its rows are made, `_FILL` at a time; few
+blocks are quick to gather from."""
+_FILL = 1024
 
 COUNTED = ("views", "cart_adds", "cart_removes", "checkouts", "searches", "wishlist_adds")
 """The actions that are counted with decay, in column order within each half-life."""
 
 
-class Col(IntEnum):
-    """Position of each column in a row. Append only: rows name their layout by version (`models.rows`)."""
+class COL:
+    """Position of each column in a row, plain integers because they index in the hot path (an enum costs 1 us there).
+
+    A change is a new row version (`models.rows`).
+    """
 
     first_seen = 0  # ms; inf until the first event
     last_seen = 1  # ms; 0 until the first event
@@ -70,33 +75,44 @@ class Col(IntEnum):
     products = 40  # uint64 bits
     next_clickstream = 41
     next_purchases = 42
+    cart_value_minor = 43
+    cart_items = 44
+    cart_added_at = 45  # ms; time of the oldest add that counts, 0 without one
+    cart_watch = 46  # ms; time of the oldest thing that counts, 0 without one, negative where the cart is truncated
     # From here on: the published part, which `models.apply` never touches.
-    segment = 43  # -1 = none
-    previous = 44  # -1 = none
-    since = 45
-    rev = 46
-    ver = 47
-    epoch = 48
-    change_epoch = 49
-    change_seq = 50
-    change_reason = 51
-    change_model = 52
-    names = 53  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
-    cart_state = 54
-    record_seq = 55  # the partition's sequence number of the last published record
-    as_of = 56  # ms; when the record was last published
-    confidence = 57
+    segment = 47  # -1 = none
+    previous = 48  # -1 = none
+    since = 49
+    rev = 50
+    ver = 51
+    epoch = 52
+    change_epoch = 53
+    change_seq = 54
+    change_reason = 55
+    change_model = 56
+    names = 57  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
+    cart_state = 58
+    record_seq = 59  # the partition's sequence number of the last published record
+    as_of = 60  # ms; when the record was last published
+    confidence = 61
 
 
-COL = Col
-COLUMNS: tuple[str, ...] = tuple(column.name for column in Col)
-POSITION: Mapping[str, int] = MappingProxyType({column.name: int(column) for column in Col})
+COLUMNS: tuple[str, ...] = tuple(name for name, place in vars(COL).items() if isinstance(place, int))
+POSITION: Mapping[str, int] = MappingProxyType({name: place for place, name in enumerate(COLUMNS)})
 """Position of a column by name."""
 WIDTH = len(COLUMNS)
 ROW_BYTES = WIDTH * 8
 RING = slice(int(COL.ring0), int(COL.ring5) + 1)
 BIT_COLUMNS = frozenset({*COLUMNS[RING], "products"})
 """Columns whose 64 bits are a uint64: arithmetic on them as float64 is meaningless."""
+
+
+def _fading(half_life_days: int) -> NDArray[np.int64]:
+    return np.array([place for name, place in POSITION.items() if name.endswith(f"_hl{half_life_days}d")])
+
+
+FADING: Mapping[int, NDArray[np.int64]] = MappingProxyType({days: _fading(days) for days in (1, 7, 30, 180)})
+"""Columns that fade, by half-life in days."""
 
 
 def _empty_row() -> NDArray[np.float64]:
@@ -120,8 +136,9 @@ class CustomerTable:
         self.recent_events = RecentIds(EVENT_WINDOW_MINUTES)
         self.recent_orders = RecentIds(ORDER_WINDOW_MINUTES)
         self.carts = Carts()
-        self._dirty: NDArray[np.bool_] = np.zeros(BLOCK, dtype=np.bool_)
-        self._mark: NDArray[np.int32] = np.zeros(BLOCK, dtype=np.int32)
+        self._capacity = 0
+        self._dirty: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self._mark: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -137,11 +154,8 @@ class CustomerTable:
         if slot is not None:
             return slot
         slot = len(self.ids)
-        if slot == len(self.blocks) * BLOCK:
-            self.blocks.append(np.tile(EMPTY_ROW, (BLOCK, 1)))
-        if slot == len(self._dirty):
-            self._dirty = np.concatenate([self._dirty, np.zeros_like(self._dirty)])
-            self._mark = np.concatenate([self._mark, np.zeros_like(self._mark)])
+        if slot % _FILL == 0:
+            self._extend(slot)
         self.index[customer] = slot
         self.ids.append(customer)
         return slot
@@ -161,27 +175,18 @@ class CustomerTable:
 
     def gather(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
         """(T, WIDTH) copy of the rows of *sorted* slots."""
-        if len(slots) == 0:
-            return np.empty((0, WIDTH))
-        first, last = int(slots[0]) // BLOCK, int(slots[-1]) // BLOCK
-        if first == last:
-            return self.blocks[first].take(slots - first * BLOCK, axis=0)
+        if len(self.blocks) == 1:
+            return self.blocks[0].take(slots, axis=0)
         rows = np.empty((len(slots), WIDTH))
-        for number, start, end in _parts(slots, first, last):
+        for block, start, end in self._parts(slots):
             # "clip" lets take write into `out` without a buffer; the slots are in range.
-            self.blocks[number].take(slots[start:end] - number * BLOCK, axis=0, out=rows[start:end], mode="clip")
+            block.take(slots[start:end] & (BLOCK - 1), axis=0, out=rows[start:end], mode="clip")
         return rows
 
     def scatter(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
         """Write (T, WIDTH) rows back to *sorted* slots."""
-        if len(slots) == 0:
-            return
-        first, last = int(slots[0]) // BLOCK, int(slots[-1]) // BLOCK
-        if first == last:
-            self.blocks[first][slots - first * BLOCK] = rows
-            return
-        for number, start, end in _parts(slots, first, last):
-            self.blocks[number][slots[start:end] - number * BLOCK] = rows[start:end]
+        for block, start, end in self._parts(slots):
+            block[slots[start:end] & (BLOCK - 1)] = rows[start:end]
 
     def mark_dirty(self, slots: NDArray[np.int64]) -> None:
         """Say that these rows are newer than what was last written of them."""
@@ -194,6 +199,14 @@ class CustomerTable:
             return np.empty(0)
         return np.concatenate([block[:, position] for block in self.blocks])[: len(self.ids)]
 
+    def settle_carts(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
+        """Settle the carts of T slots that have one, and set the cart columns of their rows (T, WIDTH) in place."""
+        held = self.carts.settle(slots, rows[:, COL.last_seen], rows[:, COL.last_order_at])
+        rows[:, COL.cart_value_minor] = held.value_minor
+        rows[:, COL.cart_items] = held.items
+        rows[:, COL.cart_added_at] = held.oldest_add_ms
+        rows[:, COL.cart_watch] = np.where(held.truncated, -held.watch_ms, held.watch_ms)
+
     def prune(self, oldest_watermark_ms: int) -> int:
         """Forget recent ids that no event in time can repeat any more; how many customers' sets were freed.
 
@@ -204,12 +217,23 @@ class CustomerTable:
             last_seen, oldest_watermark_ms
         )
 
+    def _parts(self, slots: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], int, int]]:
+        """(block, start, end) of the runs of sorted slots that share a block."""
+        if len(self.blocks) == 1:
+            return [(self.blocks[0], 0, len(slots))]
+        bounds = np.searchsorted(slots, np.arange(len(self.blocks) + 1) << _BLOCK_BITS).tolist()
+        return [(block, a, b) for block, a, b in zip(self.blocks, bounds[:-1], bounds[1:], strict=True) if b > a]
 
-def _parts(slots: NDArray[np.int64], first: int, last: int) -> list[tuple[int, int, int]]:
-    """(block, start, end) of the runs of sorted slots that share a block."""
-    bounds = np.searchsorted(slots, np.arange(first, last + 2) * BLOCK).tolist()
-    return [
-        (number, start, end)
-        for number, start, end in zip(range(first, last + 1), bounds[:-1], bounds[1:], strict=True)
-        if end > start
-    ]
+    def _extend(self, size: int) -> None:
+        """Make room for the slots from `size` on, `_FILL` at a time."""
+        if size == len(self.blocks) * BLOCK:
+            self.blocks.append(np.empty((BLOCK, WIDTH)))
+        inside = size % BLOCK
+        self.blocks[-1][inside : inside + _FILL] = EMPTY_ROW
+        if size == self._capacity:
+            self._capacity = max(_FILL, 2 * size)
+            self._dirty = grown(self._dirty, self._capacity, fill=False)
+            self._mark = grown(self._mark, self._capacity, fill=0)
+            self.recent_events.grow(self._capacity)
+            self.recent_orders.grow(self._capacity)
+            self.carts.grow(self._capacity)

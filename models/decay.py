@@ -33,7 +33,7 @@ def days_from_landmark(
     return days
 
 
-def weight(days: NDArray[np.float64], half_life_days: int) -> NDArray[np.float64]:
+def weight(days: NDArray[np.float64], half_life_days: int | NDArray[np.int64]) -> NDArray[np.float64]:
     """Say what an event `days` after its landmark adds to a sum.
 
     >>> weight(np.array([0.0, 7.0, -14.0]), 7).tolist()
@@ -48,7 +48,7 @@ def rebase(sums: NDArray[np.float64], cells_moved: NDArray[np.float64], half_lif
     return np.ldexp(sums, exponent[:, None])
 
 
-def faded(days: NDArray[np.float64], half_life_days: int) -> NDArray[np.float64]:
+def faded(days: NDArray[np.float64], half_life_days: int | NDArray[np.int64]) -> NDArray[np.float64]:
     """Find the factor that turns a stored sum into its value `days` after the landmark.
 
     >>> faded(np.array([7.0]), 7).tolist()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models import activity, decay
-from models.apply import FADING
 from models.carts import CartView
 from models.catalogue import (
     CART_TO_ORDER_PRIOR,
@@ -18,7 +19,7 @@ from models.catalogue import (
     PRIOR_WEIGHT,
     VIEW_TO_CART_PRIOR,
 )
-from models.columns import COL, COLUMNS, POSITION, RING, CustomerTable
+from models.columns import COL, COLUMNS, FADING, POSITION, RING, CustomerTable
 
 BITMAP_BITS = 64
 
@@ -27,13 +28,23 @@ def read(
     table: CustomerTable, slots: NDArray[np.int64], now_ms: int, names: Sequence[str] = MODEL_FEATURES
 ) -> NDArray[np.float64]:
     """(T, F) features of T sorted slots by catalogue name, each customer at max(now, its latest event)."""
-    rows = table.gather(slots)
-    return from_rows(rows, carts_of(table, slots, rows), now_ms, names)
+    return of_rows(table.gather(slots), now_ms, names)
 
 
 def carts_of(table: CustomerTable, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> CartView:
-    """Read the carts of T slots, given their rows."""
-    return table.carts.read(slots, rows[:, COL.last_seen], rows[:, COL.last_order_at])
+    """Read the carts of T slots off their rows."""
+    assert len(slots) == len(rows) <= max(len(table), 1)
+    watch = rows[:, COL.cart_watch]
+    return CartView(
+        rows[:, COL.cart_value_minor], rows[:, COL.cart_items], rows[:, COL.cart_added_at], watch < 0, np.abs(watch)
+    )
+
+
+def from_rows(
+    rows: NDArray[np.float64], _carts: CartView, now_ms: int, names: Sequence[str] = MODEL_FEATURES
+) -> NDArray[np.float64]:
+    """As `of_rows`, which needs no carts: rows hold what they come to."""
+    return of_rows(rows, now_ms, names)
 
 
 def describe(table: CustomerTable, slot: int, now_ms: int) -> dict[str, float]:
@@ -42,15 +53,21 @@ def describe(table: CustomerTable, slot: int, now_ms: int) -> dict[str, float]:
     return dict(zip(FEATURES, values[0].tolist(), strict=True))
 
 
-def from_rows(
-    rows: NDArray[np.float64], carts: CartView, now_ms: int, names: Sequence[str] = MODEL_FEATURES
-) -> NDArray[np.float64]:
-    """(T, F) features of customers given their rows, as `read`."""
-    moment = _Moment(rows, carts, now_ms)
+def of_rows(rows: NDArray[np.float64], now_ms: int, names: Sequence[str] = MODEL_FEATURES) -> NDArray[np.float64]:
+    """(T, F) features of customers given their rows (T, WIDTH), as `read`."""
+    plan = _plan(tuple(names))
+    last_seen = rows[:, COL.last_seen]
+    read_at = np.maximum(last_seen, now_ms)
+    days = decay.days_from_landmark(read_at, decay.cell(last_seen))
+    columns = rows[:, plan.columns]
+    columns *= decay.faded(days[:, None], _HALF_LIVES)[:, plan.fading]
+    # Only refunds bring a sum below 0, and a logarithm follows.
+    np.maximum(columns, 0.0, out=columns)
     values = np.empty((len(rows), len(names)))
-    for place, name in enumerate(names):
-        compute = _COMPUTED.get(name)
-        values[:, place] = moment.column(name) if compute is None else compute(moment)
+    values[:, plan.copied_to] = columns[:, plan.copied_from]
+    moment = _Moment(rows, read_at, last_seen, columns, plan.place)
+    for place, compute in plan.computed:
+        values[:, place] = compute(moment)
     return values
 
 
@@ -77,26 +94,19 @@ def shrunk(observed: NDArray[np.float64], trials: NDArray[np.float64], prior: fl
     return ratio
 
 
+@dataclass(frozen=True, slots=True)
 class _Moment:
-    """Customers at a moment: what features are computed from, each part once."""
+    """Customers at a moment: what features are computed from."""
 
-    def __init__(self, rows: NDArray[np.float64], carts: CartView, now_ms: int) -> None:
-        self.rows = rows
-        self.carts = carts
-        self.last_seen = rows[:, COL.last_seen]
-        self.read_at = np.maximum(self.last_seen, now_ms)
-        self._days = decay.days_from_landmark(self.read_at, decay.cell(self.last_seen))
-        self._factors: dict[int, NDArray[np.float64]] = {}
+    rows: NDArray[np.float64]
+    read_at: NDArray[np.float64]
+    last_seen: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    place: Mapping[str, int]
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """Read a column as of now, decayed ones faded; never below 0, which only refunds could cause."""
-        values = self.rows[:, POSITION[name]]
-        half_life = _HALF_LIFE.get(name)
-        if half_life is None:
-            return values
-        if half_life not in self._factors:
-            self._factors[half_life] = decay.faded(self._days, half_life)
-        return np.maximum(values * self._factors[half_life], 0.0)
+        """Read a column as of now."""
+        return self.columns[:, self.place[name]]
 
     def days_since(self, time_ms: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.minimum((self.read_at - time_ms) / decay.DAY_MS, NEVER_DAYS)
@@ -110,28 +120,69 @@ class _Moment:
         return activity.sessions(self.rows.view(np.uint64)[:, RING], aged)
 
     def cart_age_s(self) -> NDArray[np.float64]:
-        added = self.carts.oldest_add_ms
+        added = self.column("cart_added_at")
         return np.where(added > 0, (self.read_at - added) / 1000.0, 0.0)
 
 
-_HALF_LIFE = {COLUMNS[column]: half_life for half_life, columns in FADING for column in columns}
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    columns: tuple[str, ...]
+    """What it reads through `_Moment.column`."""
+    compute: Callable[[_Moment], NDArray[np.float64]]
 
-_COMPUTED: Mapping[str, Callable[[_Moment], NDArray[np.float64]]] = {
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How to read some features of all customers at once."""
+
+    columns: NDArray[np.int64]
+    fading: NDArray[np.int64]
+    """Index into `_HALF_LIVES` of each of the columns."""
+    place: Mapping[str, int]
+    copied_from: NDArray[np.int64]
+    copied_to: NDArray[np.int64]
+    computed: tuple[tuple[int, Callable[[_Moment], NDArray[np.float64]]], ...]
+
+
+_HALF_LIVES = np.array([*FADING, np.inf])
+"""Infinite for columns that do not fade."""
+_FADING_OF = {COLUMNS[column]: place for place, columns in enumerate(FADING.values()) for column in columns.tolist()}
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(names: tuple[str, ...]) -> _Plan:
+    needed = [name for name in names if name not in _COMPUTED]
+    needed += [column for name in names if name in _COMPUTED for column in _COMPUTED[name].columns]
+    needed = list(dict.fromkeys(needed))
+    place = {name: at for at, name in enumerate(needed)}
+    copied = [(place[name], to) for to, name in enumerate(names) if name not in _COMPUTED]
+    return _Plan(
+        columns=np.array([POSITION[name] for name in needed], dtype=np.int64),
+        fading=np.array([_FADING_OF.get(name, len(FADING)) for name in needed], dtype=np.int64),
+        place=place,
+        copied_from=np.array([at for at, _ in copied], dtype=np.int64),
+        copied_to=np.array([to for _, to in copied], dtype=np.int64),
+        computed=tuple((to, _COMPUTED[name].compute) for to, name in enumerate(names) if name in _COMPUTED),
+    )
+
+
+_COMPUTED: Mapping[str, _Computed] = {
+    "days_since_seen": _Computed((), lambda moment: moment.days_since(moment.last_seen)),
     # A customer that never ordered has 0 there, over 365 days before anything from 1991 on.
-    "days_since_seen": lambda moment: moment.days_since(moment.last_seen),
-    "days_since_order": lambda moment: moment.days_since(moment.column("last_order_at")),
-    "average_order_value": _Moment.average_order_value,
-    "view_to_cart": lambda moment: shrunk(
-        moment.column("cart_adds_hl30d"), moment.column("views_hl30d"), VIEW_TO_CART_PRIOR
+    "days_since_order": _Computed(("last_order_at",), lambda moment: moment.days_since(moment.column("last_order_at"))),
+    "average_order_value": _Computed(("spend_minor", "orders"), _Moment.average_order_value),
+    "view_to_cart": _Computed(
+        ("cart_adds_hl30d", "views_hl30d"),
+        lambda moment: shrunk(moment.column("cart_adds_hl30d"), moment.column("views_hl30d"), VIEW_TO_CART_PRIOR),
     ),
-    "cart_to_order": lambda moment: shrunk(
-        moment.column("orders_hl30d"), moment.column("cart_adds_hl30d"), CART_TO_ORDER_PRIOR
+    "cart_to_order": _Computed(
+        ("orders_hl30d", "cart_adds_hl30d"),
+        lambda moment: shrunk(moment.column("orders_hl30d"), moment.column("cart_adds_hl30d"), CART_TO_ORDER_PRIOR),
     ),
-    "sessions_7d": _Moment.sessions,
-    "distinct_products": lambda moment: distinct(moment.rows.view(np.uint64)[:, COL.products]),
-    "cart_value": lambda moment: moment.carts.value_minor,
-    "cart_items": lambda moment: moment.carts.items,
-    "cart_age_s": _Moment.cart_age_s,
-    "cart_truncated": lambda moment: moment.carts.truncated.astype(np.float64),
+    "sessions_7d": _Computed((), _Moment.sessions),
+    "distinct_products": _Computed((), lambda moment: distinct(moment.rows.view(np.uint64)[:, COL.products])),
+    "cart_value": _Computed(("cart_value_minor",), lambda moment: moment.column("cart_value_minor")),
+    "cart_age_s": _Computed(("cart_added_at",), _Moment.cart_age_s),
+    "cart_truncated": _Computed((), lambda moment: (moment.rows[:, COL.cart_watch] < 0).astype(np.float64)),
 }
 """How features that are no column are computed."""

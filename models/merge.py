@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import activity, carts, decay, recent
-from models.apply import FADING
-from models.columns import COL, POSITION, RING, CustomerTable
+from models.columns import COL, FADING, POSITION, RING, CustomerTable
 
 _ADDED = [
     POSITION[name] for name in ("events", "duplicates", "late", "custom", "orders", "spend_minor", "refunds_minor")
@@ -23,15 +22,15 @@ def merge(table: CustomerTable, target: int, other: CustomerTable, source: int) 
     here, there = np.array([target]), np.array([source])
     mine, theirs = table.gather(here), other.gather(there)
     _merge_rows(mine, theirs)
-    table.scatter(here, mine)
-    table.mark_dirty(here)
-    last_seen, last_order = mine[:, COL.last_seen], mine[:, COL.last_order_at]
+    last_seen = mine[:, COL.last_seen]
     for ids, others in ((table.recent_events, other.recent_events), (table.recent_orders, other.recent_orders)):
         ids.load(here, recent.merge(ids.gather(here), others.gather(there)), last_seen, 0)
     blob = carts.join(table.carts.blobs.get(target), other.carts.blobs.get(source))
     if blob is not None:
         table.carts.put(target, blob)
-        table.carts.compact(here, last_seen, last_order)
+        table.settle_carts(here, mine)
+    table.scatter(here, mine)
+    table.mark_dirty(here)
 
 
 def _merge_rows(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
@@ -41,10 +40,10 @@ def _merge_rows(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
     for rows in (mine, theirs):
         seen = rows[:, COL.last_seen]
         moved = decay.cell(last_seen) - decay.cell(seen)
-        faded.append([decay.rebase(rows[:, columns], moved, half_life) for half_life, columns in FADING])
+        faded.append([decay.rebase(rows[:, columns], moved, half_life) for half_life, columns in FADING.items()])
         steps = half_hour - seen.astype(np.int64) // activity.HALF_HOUR_MS
         bits.append(activity.shift(rows.view(np.uint64)[:, RING], steps))
-    for (_, columns), left, right in zip(FADING, *faded, strict=True):
+    for (_, columns), left, right in zip(FADING.items(), *faded, strict=True):
         mine[:, columns] = left + right
     words = mine.view(np.uint64)
     words[:, RING] = bits[0] | bits[1]

@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.slots import grown
+
 KEPT = 16
 """Ids kept of each customer."""
 LATE_MS = 24 * 3_600_000
@@ -25,8 +27,7 @@ ORDER_WINDOW_MINUTES = 30 * 24 * 60
 _EPOCH_1990_MS = 631_152_000_000
 _HASH_BITS = np.uint64(39)
 _HASH_MASK = np.uint64((1 << 39) - 1)
-_MINUTES_MAX = (1 << 25) - 1
-_BLOCK_BITS = 18
+_BLOCK_BITS = 19
 _BLOCK = 1 << _BLOCK_BITS
 _ROUNDS = 4
 """Ids of one customer inserted one by one before the rest of the batch is inserted by sorting."""
@@ -38,12 +39,16 @@ class RecentIds:
     def __init__(self, window_minutes: int) -> None:
         self._window = window_minutes
         self._blocks: list[NDArray[np.uint64]] = []
-        self._pointer: NDArray[np.int32] = np.full(1024, -1, dtype=np.int32)
+        self._pointer: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._free: list[int] = []
         self._used = 0
 
     def __len__(self) -> int:
         return self._used - len(self._free)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for slots below `capacity`."""
+        self._pointer = grown(self._pointer, capacity, fill=-1)
 
     def admit(
         self, slots: NDArray[np.int64], row: NDArray[np.int64], time_ms: NDArray[np.int64], hashes: NDArray[np.uint64]
@@ -57,22 +62,23 @@ class RecentIds:
         pool = self._take(pointers)
         values = pack(time_ms, hashes)
         known, slow = _judge(pool, row, values, self._window)
-        if known is None:
+        if known is None and len(row) == len(slots):
+            # Every customer has some id, so each has one.
+            _replace_oldest(pool, row, values)
+        elif known is None:
             _insert(pool, row, values)
         else:
-            fresh = ~known
-            if slow:
-                for each in slow:
-                    mine = np.flatnonzero(row == each)
-                    known[mine] = _one_by_one(pool, each, values[mine], self._window)
-                fresh = ~known & ~np.isin(row, slow)
+            for each in slow:
+                mine = np.flatnonzero(row == each)
+                known[mine] = _one_by_one(pool, each, values[mine], self._window)
+            fresh = np.flatnonzero(~known & ~np.isin(row, slow) if slow else ~known)
             _insert(pool, row[fresh], values[fresh])
         self._put(pointers, pool)
         return known
 
     def get(self, slot: int) -> list[int]:
         """Return the packed ids of one customer, newest first."""
-        pointer = int(self._pointer[slot]) if slot < len(self._pointer) else -1
+        pointer = int(self._pointer[slot])
         if pointer < 0:
             return []
         ids = self._blocks[pointer >> _BLOCK_BITS][pointer & (_BLOCK - 1)]
@@ -94,7 +100,6 @@ class RecentIds:
     def gather(self, slots: NDArray[np.int64]) -> NDArray[np.uint64]:
         """(T, 16) ids, newest first, 0 where there is none."""
         ids = np.zeros((len(slots), KEPT), dtype=np.uint64)
-        self._grow(slots)
         pointers = self._pointer[slots]
         there = np.flatnonzero(pointers >= 0)
         if there.size:
@@ -104,8 +109,7 @@ class RecentIds:
     def prune(self, last_seen_ms: NDArray[np.float64], oldest_watermark_ms: int) -> int:
         """Forget the sets of customers whose latest event is too old to matter; how many."""
         horizon = self._horizon_ms(oldest_watermark_ms)
-        known = min(len(self._pointer), len(last_seen_ms))
-        old = np.flatnonzero((self._pointer[:known] >= 0) & (last_seen_ms[:known] < horizon))
+        old = np.flatnonzero((self._pointer[: len(last_seen_ms)] >= 0) & (last_seen_ms < horizon))
         self._release(old)
         return len(old)
 
@@ -113,16 +117,11 @@ class RecentIds:
         # One minute more, because ids know their time to the minute.
         return oldest_watermark_ms - LATE_MS - (self._window + 1) * 60_000
 
-    def _grow(self, slots: NDArray[np.int64]) -> None:
-        needed = int(slots.max(initial=-1)) + 1
-        while needed > len(self._pointer):
-            self._pointer = np.concatenate([self._pointer, np.full_like(self._pointer, -1)])
-
     def _ensure(self, slots: NDArray[np.int64]) -> NDArray[np.int32]:
-        self._grow(slots)
         pointers = self._pointer[slots]
-        missing = np.flatnonzero(pointers < 0)
-        if missing.size:
+        absent = pointers < 0
+        if np.count_nonzero(absent):
+            missing = np.flatnonzero(absent)
             reused = [self._free.pop() for _ in range(min(len(self._free), len(missing)))]
             fresh = range(self._used, self._used + len(missing) - len(reused))
             self._used += len(fresh)
@@ -134,7 +133,6 @@ class RecentIds:
         return pointers
 
     def _release(self, slots: NDArray[np.int64]) -> None:
-        self._grow(slots)
         pointers = self._pointer[slots]
         pointers = pointers[pointers >= 0]
         if pointers.size:
@@ -161,8 +159,11 @@ class RecentIds:
 
 
 def pack(time_ms: NDArray[np.int64], hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """One uint64 per id that orders by time: minutes since 1990 over 39 bits of hash."""
-    minutes = np.clip((time_ms - _EPOCH_1990_MS) // 60_000, 0, _MINUTES_MAX).astype(np.uint64)
+    """One uint64 per id that orders by time: minutes since 1990 (to 2053, 25 bits) over 39 bits of hash.
+
+    Events before 1990 are refused by their schema, and those of the future too.
+    """
+    minutes = ((time_ms - _EPOCH_1990_MS) // 60_000).view(np.uint64)
     return (minutes << _HASH_BITS) | (hashes & _HASH_MASK)
 
 
@@ -181,9 +182,8 @@ def _judge(
     equal = (pool & _HASH_MASK).take(row, axis=0) == hashes[:, None]
     key = (row.astype(np.uint64) << _HASH_BITS) | hashes
     ordered = np.sort(key)
-    repeated = bool((ordered[1:] == ordered[:-1]).any())
-    # Sixteen booleans seen as two words: an `any` over the short axis costs five times as much.
-    if not repeated and not equal.view(np.uint64).any():
+    repeated = np.count_nonzero(ordered[1:] == ordered[:-1]) > 0
+    if not repeated and not np.count_nonzero(equal):
         return None, []
     minutes = (values >> _HASH_BITS).astype(np.int64)
     anchor = np.zeros(len(values), dtype=np.uint64)
@@ -233,10 +233,7 @@ def _insert(pool: NDArray[np.uint64], row: NDArray[np.int64], values: NDArray[np
         positions = np.arange(len(row))
         mark[row] = positions
         chosen = mark[row] == positions
-        mine, value = row[chosen], values[chosen]
-        oldest = pool.take(mine, axis=0).argmin(axis=1)
-        newer = value > pool[mine, oldest]
-        pool[mine[newer], oldest[newer]] = value[newer]
+        _replace_oldest(pool, row[chosen], values[chosen])
         row, values = row[~chosen], values[~chosen]
     if row.size:
         order = np.lexsort((values, row))
@@ -248,3 +245,10 @@ def _insert(pool: NDArray[np.uint64], row: NDArray[np.int64], values: NDArray[np
         add[np.cumsum(np.diff(row, prepend=row[0]) > 0)[newest], rank[newest]] = values[newest]
         mine = row[last]
         pool[mine] = np.sort(np.concatenate([pool[mine], add], axis=1), axis=1)[:, KEPT:]
+
+
+def _replace_oldest(pool: NDArray[np.uint64], row: NDArray[np.int64], values: NDArray[np.uint64]) -> None:
+    """One new id for each of distinct rows."""
+    at = row * KEPT + pool.take(row, axis=0).argmin(axis=1)
+    flat = pool.reshape(-1)
+    flat[at] = np.maximum(flat[at], values)

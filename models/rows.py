@@ -37,13 +37,9 @@ class MalformedRow(ValueError):  # noqa: N818 (as above)
 
 
 def encode(table: CustomerTable, slots: NDArray[np.int64]) -> list[tuple[bytes, bytes]]:
-    """Make (key, row) of T distinct slots, by rising slot. In passing, and only this, carts become canonical."""
+    """Make (key, row) of T distinct slots, by rising slot."""
     slots = np.sort(slots)
     matrix = table.gather(slots)
-    owners = table.carts.having(slots)
-    if owners.size:
-        mine = np.searchsorted(slots, owners)
-        table.carts.compact(owners, matrix[mine, COL.last_seen], matrix[mine, COL.last_order_at])
     dense, width = matrix.astype("<f8", copy=False).tobytes(), matrix.shape[1] * 8
     events, orders = _packed(table.recent_events, slots), _packed(table.recent_orders, slots)
     ids, blobs = table.ids, table.carts.blobs

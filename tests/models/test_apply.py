@@ -60,7 +60,6 @@ def _some_operation(random) -> dict:
 
 
 def _cart(run: Run) -> bytes | None:
-    rows.encode(run.table, np.array([0]))
     return run.table.carts.blobs.get(0)
 
 
@@ -214,8 +213,8 @@ def test_only_customers_with_something_of_a_cart_are_cart_touched():
     assert run.apply(numbered([_event(2, customer="b"), add])).cart_touched.tolist() == [1]
     buy = _event(3, time=START + 1, kind=Kind.PURCHASE, source=1, order=2, amount=1)
     assert run.apply([buy]).cart_touched.tolist() == [1]
-    rows.encode(run.table, np.arange(2))
     assert len(run.table.carts) == 0
+    assert run.apply(numbered([_event(4, customer="b", time=START + 2)] * 9)[8:]).cart_touched.tolist() == []
 
 
 def test_an_empty_batch_is_nothing():

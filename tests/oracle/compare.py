@@ -66,8 +66,11 @@ def judged(history: Iterable[Event]) -> Shop:
 
 
 def close(left: float, right: float, size: float = 0.0) -> bool:
-    """Equal within 1e-9 of the sum of absolute terms; what has faded below 1e-200 is nothing."""
-    return math.isfinite(left) and abs(left - right) <= 1e-9 * max(abs(left), abs(right), size) + 1e-200
+    """Equal within 1e-9 of the sum of absolute terms.
+
+    What is over a thousand half-lives older than the latest event weighs 0 in a float: it may be gone.
+    """
+    return math.isfinite(left) and abs(left - right) <= 1e-9 * max(abs(left), abs(right), size) + 1e-120
 
 
 def differences(run: Run, shop: Shop, now: int) -> list[str]:
