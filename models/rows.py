@@ -95,9 +95,10 @@ class RowReader:
             raise UnknownRowVersion(f"row version {version} is not read here (known: {known})")
         width = len(layout) * 8
         end = _HEAD + width
-        dense = np.frombuffer(b"".join([row[_HEAD:end] for row in rows]), dtype="<f8")
-        if len(dense) != len(rows) * len(layout):
+        raw = b"".join([row[_HEAD:end] for row in rows])
+        if len(raw) != len(rows) * width:
             raise MalformedRow("a row is shorter than its columns")
+        dense = np.frombuffer(raw, dtype="<f8")
         matrix = np.tile(EMPTY_ROW, (len(rows), 1))
         shared = [name for name in layout if name in COLUMNS]
         matrix[:, [POSITION[name] for name in shared]] = dense.reshape(len(rows), -1)[

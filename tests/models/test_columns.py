@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import columns
+from models.columns import COL, COLUMNS, EMPTY_ROW, FADING, WIDTH, CustomerTable
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(columns, "BLOCK", 2048)
+    monkeypatch.setattr(columns, "_BLOCK_BITS", 11)
+
+
+def _table(size: int) -> CustomerTable:
+    table = CustomerTable()
+    for number in range(size):
+        assert table.add(f"c{number}") == number
+    return table
+
+
+def test_columns_are_dense_and_named_once():
+    assert [getattr(COL, name) for name in COLUMNS] == list(range(WIDTH))
+    assert sorted(np.concatenate(list(FADING.values())).tolist()) == list(range(COL.orders_hl7d, COL.ring0))
+
+
+def test_a_known_customer_keeps_its_slot():
+    table = _table(5)
+    assert (table.add("c3"), len(table), table.index["c3"], table.ids[3]) == (3, 5, 3, "c3")
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_rows_gathered_and_scattered_over_blocks_are_those_of_their_slots():
+    table = _table(5_000)
+    assert len(table.blocks) == 3
+    every = np.arange(5_000)
+    matrix = np.tile(EMPTY_ROW, (5_000, 1))
+    assert np.array_equal(table.gather(every), matrix)
+    slots = np.array([0, 1, 2_047, 2_048, 4_095, 4_999])
+    matrix[slots, COL.events] = slots
+    table.scatter(slots, matrix[slots])
+    assert np.array_equal(table.gather(every), matrix)
+    assert np.array_equal(table.column("events"), matrix[:, COL.events])
+    assert np.array_equal(table.gather(slots[3:4]), matrix[2_048:2_049])
+    assert table.gather(slots[:0]).shape == (0, WIDTH)
+
+
+def test_an_empty_table_has_empty_columns():
+    assert CustomerTable().column("events").tolist() == []
+    assert CustomerTable().dirty.tolist() == []
+    assert CustomerTable().prune(10**15) == 0
+
+
+def test_marking_dirty_reaches_only_those_slots():
+    table = _table(3_000)
+    table.mark_dirty(np.array([1, 2_999]))
+    assert np.flatnonzero(table.dirty).tolist() == [1, 2_999]
+    table.dirty[:] = False
+    assert not table.dirty.any()
+
+
+@given(st.lists(st.integers(0, 1_500), min_size=1, max_size=60))
+def test_grouping_is_unique_with_inverse(slots):
+    table = _table(1_501)
+    unique, row = table.group(np.array(slots))
+    expected, inverse = np.unique(np.array(slots), return_inverse=True)
+    assert (unique.tolist(), row.tolist()) == (expected.tolist(), inverse.tolist())
