@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint lint-deploy format bench clean
 
 help:
 	@echo "make install | demo | test | lint | format | bench | clean"
@@ -27,14 +27,20 @@ demo: $(STAMP)
 	@$(BIN)/livesegment up $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --doctest-modules $(or $(ARGS),schemas models stream tests)
 
-lint: $(STAMP)
+lint: $(STAMP) lint-deploy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m stream.docs --check
 	@$(BIN)/yamllint --strict .
+
+# The containers are only looked at, never built: Docker is nothing that this project needs.
+lint-deploy:
+	@if docker compose version >/dev/null 2>&1; then docker compose --file docker-compose.yml config --quiet; \
+	else echo "docker-compose.yml: no docker compose here, checked by yamllint only"; fi
 
 format: $(STAMP)
 	@$(BIN)/ruff format .
