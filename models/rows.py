@@ -111,6 +111,29 @@ class RowReader:
         return matrix, events, orders, [_cart(*each) for each in zip(rows, ends, flags, strict=True)]
 
 
+def peek(values: Sequence[bytes], names: Sequence[str]) -> NDArray[np.float64]:
+    """(T, names) columns of T rows, without loading them; 0 where a row's version has no such column.
+
+    UnknownRowVersion, MalformedRow.
+    """
+    found = np.zeros((len(values), len(names)))
+    versions = np.array([value[0] if value else -1 for value in values])
+    for version in np.unique(versions).tolist():
+        layout = LAYOUTS.get(version)
+        if layout is None:
+            raise UnknownRowVersion(f"row version {version} is not read here")
+        mine = np.flatnonzero(versions == version).tolist()
+        end = _HEAD + len(layout) * 8
+        dense = np.frombuffer(b"".join([values[at][_HEAD:end] for at in mine]), dtype=np.uint8)
+        if len(dense) != len(mine) * len(layout) * 8:
+            raise MalformedRow("a row is shorter than its columns")
+        matrix = dense.view("<f8").reshape(len(mine), -1)
+        for position, name in enumerate(names):
+            if name in layout:
+                found[mine, position] = matrix[:, layout.index(name)]
+    return found
+
+
 def _packed(recent: RecentIds, slots: NDArray[np.int64]) -> list[bytes]:
     """For each slot its ids with their number in front, empty where there are none."""
     ids = recent.gather(slots)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -26,11 +27,12 @@ from models.batch import SOURCES
 from models.catalogue import MODEL_FEATURES
 from schemas.topics import FEATURE_SAMPLES
 from stream import transport
+from stream.errors import FailStop
 from stream.learner import LearnerService
 from stream.models_feed import ModelsFeed, pinned
 from stream.partition.log import can_fence
 from stream.partition.owner import Owner
-from stream.partition.shared import Shared
+from stream.partition.shared import Shared, fail_stop
 from stream.redis_view.view import connect
 from stream.reporting import Reporter
 from stream.settings import Settings
@@ -70,8 +72,10 @@ class SegmenterApp(faust.App):
 
     async def _stop_consumer(self) -> None:
         # Faust does not call on_partitions_revoked when a worker stops.
+        owner = self.livesegment_owner
+        await owner.revoking()
         await super()._stop_consumer()
-        await self.livesegment_owner.release()
+        await owner.shared.guarded(owner.release())
 
 
 def build_app(settings: Settings, owner: Owner, learner: LearnerService | None) -> SegmenterApp:
@@ -136,15 +140,21 @@ async def _run(settings: Settings) -> int:
         crashed = asyncio.create_task(app.wait_until_stopped())
         await asyncio.wait([crashed, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
         reason = app.crash_reason
+        if reason is not None:
+            log.error("worker_stopped", reason=f"Faust stopped: {type(reason).__name__}: {reason}")
+        _end_in_time()
         for task in tasks:
             task.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await app.stop()
-    if reason is not None:
-        log.error("worker_stopped", reason=f"Faust stopped: {type(reason).__name__}: {reason}")
-        return 1
-    return 0
+        await app.stop()
+    return 0 if reason is None else 1
+
+
+def _end_in_time() -> None:
+    """End the process after STOP_S, whatever still waits: Faust, a producer's last batch, a thread at exit."""
+    late = FailStop(f"the worker was told to end and could not leave in {STOP_S:.0f} s (is Kafka or Redis away?)")
+    timer = threading.Timer(STOP_S, fail_stop, (late,))
+    timer.daemon = True
+    timer.start()
 
 
 @contextlib.asynccontextmanager
@@ -158,7 +168,7 @@ async def _parts(settings: Settings) -> AsyncIterator[tuple[SegmenterApp, list[a
     owner = Owner(shared, redis, fenced=fenced)
     producer = aiokafka.AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", max_request_size=4 << 20)
     await producer.start()
-    feed = ModelsFeed(settings, MODEL_FEATURES, owner.adopt)
+    feed = ModelsFeed(settings, MODEL_FEATURES, owner.adopt, shared.metrics)
     learner = None
     tasks = []
     if settings.model_file is not None:

@@ -62,7 +62,10 @@ def read_state(settings: Settings) -> State:
 
 async def _read(settings: Settings) -> State:
     consumer = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, enable_auto_commit=False, max_partition_fetch_bytes=8 << 20, fetch_max_wait_ms=50
+        bootstrap_servers=settings.kafka,
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=8 << 20,
+        fetch_max_wait_ms=50,
     )
     await consumer.start()
     try:

@@ -1,4 +1,4 @@
-"""The learner's service: feature vectors in, model snapshots out. One worker runs it, the owner of the one partition."""
+"""The learner's service: feature vectors in, model snapshots out. One worker runs it, the one partition's owner."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LearnerService:
             await self._publish(learner)
 
     def _current(self) -> Learner:
-        """The learner in charge: restored where another worker published since, new where nobody did."""
+        """Return the learner in charge: restored where another worker published since, new where nobody did."""
         latest = self._feed.latest
         if self._learner is None or (latest is not None and latest.version > self._learner.version):
             self._learner = Learner(self._config) if latest is None else Learner.restore(self._config, latest)

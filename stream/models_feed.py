@@ -15,6 +15,7 @@ from models.assign import Model
 from schemas.snapshot import ModelSnapshot
 from schemas.topics import SEGMENT_MODELS
 from stream.errors import WrongSettings
+from stream.metrics import Metrics
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,9 +26,15 @@ GATE_TIMEOUT_S = 30.0
 class ModelsFeed:
     """Reads snapshots as they are published; a bad one is refused and the last good one kept."""
 
-    def __init__(self, settings: Settings, features: Sequence[str], adopt: Callable[[Model, ModelSnapshot], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        features: Sequence[str],
+        adopt: Callable[[Model, ModelSnapshot], None],
+        metrics: Metrics,
+    ) -> None:
         self.latest: ModelSnapshot | None = None
-        self.refused = 0
+        self._metrics = metrics
         self._settings = settings
         self._features = tuple(features)
         self._adopt = adopt
@@ -68,15 +75,17 @@ class ModelsFeed:
             snapshot = ModelSnapshot.model_validate_json(value)
             model = Model.from_snapshot(snapshot, self._features)
         except ValueError as error:
-            self.refused += 1
-            log.warning("model_refused", reason=_reason(error), kept=self.latest.version if self.latest else None)
-            return False
+            return self._refuse(_reason(error))
         if self.latest is not None and snapshot.version < self.latest.version:
-            log.warning("model_refused", reason=f"version {snapshot.version} is older", kept=self.latest.version)
-            return False
+            return self._refuse(f"version {snapshot.version} is older")
         self.latest = snapshot
         self._adopt(model, snapshot)
         return True
+
+    def _refuse(self, reason: str) -> bool:
+        self._metrics.count("models_refused", 1)
+        log.warning("model_refused", reason=reason, kept=self.latest.version if self.latest else None)
+        return False
 
 
 def pinned(path: Path, features: Sequence[str]) -> tuple[Model, ModelSnapshot]:

@@ -12,6 +12,8 @@ from typing import TypeAlias
 import aiokafka
 import numpy as np
 import orjson
+import structlog
+from aiokafka.errors import KafkaError
 
 from models import features
 from models.catalogue import MODEL_FEATURES
@@ -23,6 +25,7 @@ from stream.partition.owner import Owner
 from stream.partition.partition import Partition
 from stream.sampling import Sweep
 
+log = structlog.get_logger(__name__)
 Reading: TypeAlias = tuple[MetricName, float, dict[str, str]]
 """Name, value, labels."""
 
@@ -65,11 +68,15 @@ class Reporter:
         due = loop.time() + settings.metrics_interval_s
         while True:
             await asyncio.sleep(TICK_S)
-            if self._sampling:
-                await self._send_samples(settings.sample_rate_per_s * TICK_S / settings.partitions)
-            if loop.time() >= due:
-                due = loop.time() + settings.metrics_interval_s
-                await self._send_metrics()
+            try:
+                if self._sampling:
+                    await self._send_samples(settings.sample_rate_per_s * TICK_S / settings.partitions)
+                if loop.time() >= due:
+                    due = loop.time() + settings.metrics_interval_s
+                    await self._send_metrics()
+            except KafkaError as error:
+                # Samples and numbers are worth no restart; the partitions' own writes decide about that.
+                log.warning("report_not_sent", error=str(error))
 
     async def _send_samples(self, per_partition: float) -> None:
         for number, partition in list(self._owner.partitions.items()):
@@ -118,8 +125,8 @@ class Reporter:
         self._reported_at, self._reported_events = now, counters["events_applied"]
         for name in COUNTERS:
             yield name, counters[name], {}
-        for name, times in metrics.custom.items():
-            yield "custom_events", times, {"name": name}
+        for custom, times in metrics.custom.items():
+            yield "custom_events", times, {"name": custom}
         latencies_ms = metrics.latencies_ms()
         if latencies_ms is not None:
             yield "event_to_redis_p50_ms", latencies_ms[0], {}
@@ -131,7 +138,7 @@ class Reporter:
     def _of_partition(self, number: int, partition: Partition) -> Iterator[Reading]:
         labels = {"partition": str(number)}
         yield "customers", len(partition.table), labels
-        yield "dirty_customers", np.count_nonzero(partition.table.dirty), labels
+        yield "dirty_customers", int(np.count_nonzero(partition.table.dirty)), labels
         yield "recovery_s", partition.recovery_s, labels
         for topic, position in partition.positions.items():
             high = self._owner.highwater(topic, number)

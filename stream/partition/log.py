@@ -7,17 +7,24 @@ are used: they cost four times the time of a batch and buy nothing that the mark
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from typing import TypeAlias
 
 import aiokafka
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import (
+    IncompatibleBrokerVersion,
+    KafkaError,
+    ProducerFenced,
+    UnknownError,
+    UnsupportedVersionError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from schemas.topics import CHANGELOG, SEGMENT_CHANGES
-from stream.errors import Fenced
+from stream.errors import Fenced, KafkaUnreachable
 from stream.partition.meta import OWNER_KEY
 
 Row: TypeAlias = tuple[bytes, bytes | None]
@@ -25,6 +32,9 @@ OutRecord: TypeAlias = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]
 
 BATCH_BYTES = 512 * 1024
 """Size of one produce batch; below the broker's default limit of a request."""
+PROBES = 3
+"""How often a broker must fail at `InitProducerId` before it is taken for one that does not know it."""
+PROBE_WAIT_S = 0.5
 
 
 class PartitionLog:
@@ -43,6 +53,8 @@ class PartitionLog:
             linger_ms=0,
         )
         self._expected: int | None = None
+        self.wrote_at = time.monotonic()
+        """When the broker last acknowledged a row."""
 
     async def start(self) -> None:
         """Connect; on a fencing broker this is `InitProducerId`, after which older owners are on notice."""
@@ -52,6 +64,15 @@ class PartitionLog:
             # Private, hence the pinned version and the test that a zombie is refused.
             self._producer._txn_manager.transactional_id = None  # noqa: SLF001 (see above)
 
+    @property
+    def fence_restarted(self) -> bool:
+        """Whether the broker gave a new producer id (its epochs start at 0), which does not fence the id before."""
+        return self.fenced and int(self._producer._txn_manager.producer_epoch) == 0  # noqa: SLF001 (as in start)
+
+    async def partitions(self, topic: str) -> int:
+        """Ask the broker for the number of partitions of a topic."""
+        return len(await self._producer.partitions_for(topic))
+
     async def stop(self) -> None:
         """Close the connection; what was awaited is written, nothing else was sent."""
         await self._producer.stop()
@@ -59,18 +80,27 @@ class PartitionLog:
     async def mark(self) -> int:
         """Write the owner's marker and return its offset: the epoch, unique and rising."""
         acks = await self._send(CHANGELOG, [(OWNER_KEY, b"", [])], self.number)
-        self._expected = acks[-1].offset + 1
-        return int(acks[-1].offset)
+        offset = int(acks[-1].offset)
+        if offset < 0:
+            raise Fenced(f"partition {self.number}: the broker took the owner's marker but did not say where")
+        self._expected = offset + 1
+        return offset
 
     async def write(self, rows: Iterable[Row]) -> None:
         """Write changelog rows, in order. Raises Fenced where another owner has written since our marker."""
         for ack, count in await self._send_counted(CHANGELOG, [(key, value, []) for key, value in rows], self.number):
-            if not self.fenced and self._expected is not None and ack.offset != self._expected:
+            if ack.offset < 0:
+                # A repeat that the broker knows, but no longer where it is.
+                self._expected = None
+            elif self._expected is not None and ack.offset != self._expected:
+                # Also on a fencing broker: it forgets a transactional id after a week, and then fences nobody.
                 raise Fenced(
                     f"partition {self.number}: somebody else wrote to its changelog (offset {ack.offset} where "
-                    f"{self._expected} was due), and this broker cannot refuse them"
+                    f"{self._expected} was due), and the broker did not refuse them"
                 )
-            self._expected = ack.offset + count
+            else:
+                self._expected = ack.offset + count
+        self.wrote_at = time.monotonic()
 
     async def send(self, topic: str, records: list[OutRecord], partition: int | None = None) -> None:
         """Write records `(key, value, headers)` to another topic, by default to the partition of the same number."""
@@ -92,7 +122,9 @@ class PartitionLog:
                 acked = await self._producer.send_batch(batch, topic, partition=partition)
                 acks.append((await acked, count))
         except ProducerFenced as error:
-            raise Fenced(f"partition {self.number}: the broker refused to write to {topic}, a newer owner exists") from error
+            raise Fenced(
+                f"partition {self.number}: the broker refused to write to {topic}, a newer owner exists"
+            ) from error
         return acks
 
     def _batches(self, records: list[OutRecord]) -> Iterable[tuple[BatchBuilder, int]]:
@@ -109,15 +141,28 @@ class PartitionLog:
 
 
 async def can_fence(*, bootstrap: str, app_id: str) -> bool:
-    """Whether the broker knows `InitProducerId`; the embedded one does not."""
-    probe = aiokafka.AIOKafkaProducer(
-        bootstrap_servers=bootstrap, client_id=f"{app_id}-probe", transactional_id=f"{app_id}-probe", acks="all"
-    )
-    try:
-        await probe.start()
-    except KafkaError:
-        return False
-    else:
-        return True
-    finally:
-        await probe.stop()
+    """Whether the broker knows `InitProducerId`; the embedded one does not.
+
+    Raises KafkaUnreachable where that cannot be told: a broker wrongly taken for one that cannot lets zombies in.
+    """
+    for _ in range(PROBES):
+        probe = aiokafka.AIOKafkaProducer(
+            bootstrap_servers=bootstrap, client_id=f"{app_id}-probe", transactional_id=f"{app_id}-probe", acks="all"
+        )
+        try:
+            await probe.start()
+        except (UnsupportedVersionError, IncompatibleBrokerVersion):
+            return False
+        except UnknownError:
+            # The embedded broker's answer, always; another's only in trouble.
+            await asyncio.sleep(PROBE_WAIT_S)
+        except KafkaError as error:
+            raise KafkaUnreachable(
+                f"Kafka at {bootstrap} did not give a producer id for the transactional id {app_id}-probe: {error}",
+                action=f"let this worker write with transactional ids that start with {app_id}, or start Kafka",
+            ) from error
+        else:
+            return True
+        finally:
+            await probe.stop()
+    return False

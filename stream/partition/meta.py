@@ -1,4 +1,4 @@
-"""The partition's own row in the changelog (key `\\0sent`): what no customer's row can say.
+r"""The partition's own row in the changelog (key `\0sent`): what no customer's row can say.
 
 It is written with the first request of a step (so that `sent` travels) and before every offset commit. Positions,
 watermarks and dead-letter counts are those of the last flush, never newer: after a crash the events behind the
@@ -19,7 +19,7 @@ NAMES_MAX = 65_535
 """Names that changes may refer to; a partition that met more calls further ones by their segment's id alone."""
 
 
-class UnknownMetaVersion(ValueError):
+class UnknownMetaVersion(ValueError):  # noqa: N818 (says what was met)
     """A partition row of a format that this program does not know."""
 
 
@@ -49,6 +49,10 @@ class Meta:
     clock: dict[str, Any] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     """Segment names that rows refer to by index."""
+    partitions: int = 0
+    """Partitions of the job that wrote it; 0 where that is not known."""
+    judged: int = 0
+    """Version of the model that every customer was judged by; 0 before the first."""
 
     def name_index(self, name: str) -> int:
         """Index of `name` in `names`, added where there is room; the index of the empty name where there is none."""
@@ -77,6 +81,8 @@ class Meta:
                 "reasons": self.reasons,
                 "clock": self.clock,
                 "names": self.names,
+                "partitions": self.partitions,
+                "judged": self.judged,
             }
         )
 
@@ -86,8 +92,15 @@ class Meta:
         said = orjson.loads(value)
         if said.get("version") != FORMAT_VERSION:
             raise UnknownMetaVersion(
-                f"partition row of version {said.get('version')!r}; this program knows {FORMAT_VERSION}. "
-                "Operator action: run the version that wrote it, or a newer one."
+                f"partition row of version {said.get('version')!r}; this program knows {FORMAT_VERSION}"
             )
         topics = {name: TopicPosition(*counted) for name, counted in said["topics"].items()}
-        return cls(said["sent"], topics, said["reasons"], said["clock"], said["names"])
+        return cls(
+            said["sent"],
+            topics,
+            said["reasons"],
+            said["clock"],
+            said["names"],
+            said.get("partitions", 0),
+            said.get("judged", 0),
+        )

@@ -37,6 +37,7 @@ class Owner:
         self._client = client
         self._tasks: dict[int, list[asyncio.Task[None]]] = {}
         self._taking: asyncio.Task[None] | None = None
+        self._void = False
         self._rejudging: asyncio.Task[None] | None = None
 
     async def submit(self, event: Any) -> None:
@@ -45,6 +46,8 @@ class Owner:
 
     async def take(self, assigned: Iterable[TP]) -> bool:
         """Take over the partitions of the source topics among `assigned`; False where a rebalance cut it short."""
+        if self._void:
+            return False
         numbers = sorted({tp.partition for tp in assigned if tp.topic in SOURCES})
         self._taking = asyncio.create_task(self._take_all(numbers))
         try:
@@ -58,7 +61,16 @@ class Owner:
         return True
 
     async def _take_all(self, numbers: list[int]) -> None:
-        await asyncio.gather(*(self._take_one(number) for number in numbers))
+        await self.release()
+        parts = [asyncio.create_task(self._take_one(number)) for number in numbers]
+        try:
+            await asyncio.gather(*parts)
+        finally:
+            # gather gives up on the rest without waiting for them, and they would go on as owners.
+            for part in parts:
+                part.cancel()
+            if parts:
+                await asyncio.wait(parts)
 
     async def _take_one(self, number: int) -> None:
         settings = self.shared.settings
@@ -68,17 +80,21 @@ class Owner:
         began = time.monotonic()
         await take_over(partition, settings.kafka)
         partition.recovery_s = time.monotonic() - began
-        if self.model is not None:
-            partition.adopt(self.model)
         self._tasks[number] = [
             asyncio.create_task(self.shared.guarded(partition.run()), name=f"partition-{number}"),
-            asyncio.create_task(self.shared.guarded(self._watch_view(partition)), name=f"redis-check-{number}"),
+            asyncio.create_task(self.shared.guarded(self._watch(partition)), name=f"watch-{number}"),
         ]
+        if self.model is not None:
+            # The owner before may not have judged everybody by this model.
+            partition.adopt(self.model)
+            self._judge_soon(self.model)
 
-    async def _watch_view(self, partition: Partition) -> None:
+    async def _watch(self, partition: Partition) -> None:
+        """Look after what time alone does: a wiped Redis, and a broker that forgets producers that write nothing."""
         while True:
             await asyncio.sleep(self.shared.settings.redis_check_s)
             await partition.patiently(partition.check_view)
+            await partition.keep_alive()
 
     async def before_commit(self, offsets: Iterable[TP]) -> None:
         """Make everything up to `offsets` durable. Ends the process where that fails: nothing may be committed then."""
@@ -90,20 +106,30 @@ class Owner:
                 raise
             fail_stop(error)
 
+    def assigned(self) -> None:
+        """Allow `take` again: an assignment came."""
+        self._void = False
+
     async def revoking(self) -> None:
-        """A rebalance begins: give up a take-over that is still running."""
+        """Give up a take-over that is running, refuse one that has yet to start: a rebalance or the end begins.
+
+        One that woke up late would take partitions back from their new owner.
+        """
+        self._void = True
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.wait([self._taking])
 
     async def release(self) -> None:
         """Say goodbye to every partition: what was sent is noted, so that the next owner sends nothing twice."""
-        if self._rejudging is not None:
-            self._rejudging.cancel()
-            await asyncio.wait([self._rejudging])
-            self._rejudging = None
         partitions, self.partitions = self.partitions, {}
         tasks, self._tasks = self._tasks, {}
+        rejudging, self._rejudging = self._rejudging, None
+        if rejudging is not None:
+            # Ends it between two slices; cancelled within one, its changes would count as sent.
+            for partition in partitions.values():
+                partition.model = None
+            await asyncio.wait([rejudging])
         for number, partition in partitions.items():
             async with partition.lock:
                 for task in (*tasks.get(number, []), partition.rebuilding):
@@ -121,13 +147,18 @@ class Owner:
         self.model = Served(model, {int(segment): name for segment, name in snapshot.lineage.items()})
         for number in self._tasks:
             self.partitions[number].adopt(self.model)
-        if self._rejudging is not None:
-            self._rejudging.cancel()
-        self._rejudging = asyncio.create_task(self.shared.guarded(self._judge_all(self.model)))
+            self.partitions[number].meta.judged = 0
+        self._judge_soon(self.model)
 
-    async def _judge_all(self, served: Served) -> None:
+    def _judge_soon(self, served: Served) -> None:
+        self._rejudging = asyncio.create_task(self.shared.guarded(self._judge_all(served, self._rejudging)))
+
+    async def _judge_all(self, served: Served, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            # It ends at its next slice; never cancelled, for a slice's changes follow its rows.
+            await asyncio.wait([before])
         for number in list(self._tasks):
             partition = self.partitions.get(number)
-            if partition is not None:
+            if partition is not None and partition.meta.judged != served.model.version and self.model is served:
                 moved = await partition.judge_all(served)
                 log.info("model_adopted", partition=number, model=served.model.version, moved=moved)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -27,7 +29,7 @@ from stream.partition.letters import buried
 from stream.partition.log import PartitionLog
 from stream.partition.meta import META_KEY, Meta, TopicPosition
 from stream.partition.shared import Shared
-from stream.redis_view.view import RETRYABLE, RedisView, Wiped
+from stream.redis_view.view import RETRYABLE, Record, RedisView, Wiped
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -35,6 +37,10 @@ log = structlog.get_logger(__name__)
 SLICE = 2_000
 """Customers handled between two turns of the loop where many are handled: a few milliseconds."""
 BACKOFF_MAX_S = 2.0
+PRUNE_S = 60.0
+"""Time between two looks for recent ids that nothing can repeat any more."""
+KEEP_ALIVE_S = 1_800.0
+"""Longest silence of a partition's producer; Kafka forgets one, and its fence, after `producer.id.expiration.ms`."""
 KEY_RULE = "the Kafka key is not the customer's id, or the partition is not the one that it hashes to"
 
 
@@ -73,6 +79,7 @@ class Partition:
         self.inbox = Inbox(settings.group_max_records)
         self.lock = asyncio.Lock()
         self.rebuilding: asyncio.Task[None] | None = None
+        self._pruned_at = time.monotonic()
         self.limit = StopLimit(
             partition=number, window=settings.dead_letter_stop_window, ratio=settings.dead_letter_stop_ratio
         )
@@ -102,7 +109,7 @@ class Partition:
             self.shared.metrics.observe(group, decoded, applied, judged)
 
     async def publish(self, slots: NDArray[np.int64], judged: Judged) -> None:
-        """Steps 2 to 4 of the protocol for the customers whose record changed (`slots`, `judged` from `_judge`)."""
+        """Take steps 2 to 4 of the protocol for customers whose record changed (`slots`, `judged` from `_judge`)."""
         published = slots[judged.published]
         if not len(published):
             return
@@ -133,6 +140,7 @@ class Partition:
                 await self.publish(slots, judged)
                 moved += len(judged.moved)
             await asyncio.sleep(0)
+        self.meta.judged = model.version
         return moved
 
     def adopt(self, served: Served) -> None:
@@ -158,12 +166,21 @@ class Partition:
         async with self.lock:
             self.meta.topics, self.meta.reasons, self.meta.clock = positions, reasons, clock
             await self.write_meta()
+            if time.monotonic() - self._pruned_at >= PRUNE_S:
+                self._pruned_at = time.monotonic()
+                self.table.prune(self.watermarks.oldest)
 
     async def write_meta(self) -> None:
         """Write the partition's own row; an acked write also proves that this worker still owns the partition."""
         await self.writer.write([(META_KEY, self.meta.encode())])
 
-    async def write_view(self, records: list[publish.Record]) -> None:
+    async def keep_alive(self) -> None:
+        """Write the partition's own row where nothing was written for long: brokers forget producers, and fences."""
+        if time.monotonic() - self.writer.wrote_at >= KEEP_ALIVE_S:
+            async with self.lock:
+                await self.write_meta()
+
+    async def write_view(self, records: list[Record]) -> None:
         """Write Redis records; a Redis that does not answer is waited for, a wiped one is rebuilt from state."""
         try:
             await self.patiently(lambda: self.view.write(records))
@@ -178,7 +195,7 @@ class Partition:
                 await self._reclaim()
 
     async def _reclaim(self) -> None:
-        """The protocol's W: the boot id is read *before* ownership is proved, or a zombie could claim an empty Redis."""
+        """Take the protocol's W: the boot id is read *before* ownership is proved, or a zombie could claim Redis."""
         log.warning("redis_rebuilding", partition=self.number, customers=len(self.table))
         self.shared.metrics.count("redis_rebuilds", 1)
         boot = await self.patiently(self.view.read_boot)
@@ -199,16 +216,23 @@ class Partition:
 
     async def rebuild(self) -> None:
         """Write every customer's record to Redis, in slices, then say that it is complete. Raises Wiped."""
+        boot = self.view.boot
         for start in range(0, len(self.table), SLICE):
             async with self.lock:
+                if self.view.boot != boot:
+                    # Wiped and claimed anew meanwhile, by a group: the slices before are gone.
+                    raise Wiped
                 slots = np.arange(start, min(start + SLICE, len(self.table)))
                 said = self.table.gather(slots)
                 known = said[:, COL.rev] > 0
                 ids = [self.table.ids[slot] for slot in slots[known]]
                 records = publish.records(ids, said[known], self.meta.names)
-                await self.patiently(lambda records=records: self.view.write(records))
+                await self.patiently(partial(self.view.write, records))
             await asyncio.sleep(0)
-        await self.patiently(self.view.finish)
+        async with self.lock:
+            if self.view.boot != boot:
+                raise Wiped
+            await self.patiently(self.view.finish)
 
     async def patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeat `attempt` with backoff while Redis does not answer; the partition waits, bounded by its inbox."""
@@ -226,7 +250,11 @@ class Partition:
         batch = decoded.batch
         applied = apply(self.table, batch, self.watermarks, self._admit)
         self.watermarks = applied.watermarks
-        if not applied.refused:
+        if applied.refused:
+            refused = set(applied.refused)
+            kept = [position for position in range(len(batch)) if position not in refused]
+            self.clock.observe(batch.time_ms[kept], [batch.customer[position] for position in kept])
+        else:
             self.clock.observe(batch.time_ms, batch.customer)
         return applied
 

@@ -7,10 +7,10 @@ refused after it. It is read *before* the marker proves ownership (docs/exactnes
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from importlib import resources
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import ormsgpack
 import redis.asyncio
@@ -25,6 +25,8 @@ Record: TypeAlias = Sequence[str | int]
 """Redis key, rev, then field, value, field, value..."""
 
 RETRYABLE = (RedisConnectionError, RedisTimeoutError, OSError)
+TEMPORARY = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN")
+"""Refusals that an operator mends while the worker waits: memory, disk, a failover, somebody's long script."""
 
 
 class Claim(IntEnum):
@@ -33,6 +35,10 @@ class Claim(IntEnum):
     WIPED = -1
     INCOMPLETE = 0
     COMPLETE = 1
+
+
+class NotNow(RedisConnectionError):  # noqa: N818 (says what Redis said)
+    """Redis answered that it cannot at the moment: retried like one that does not answer."""
 
 
 class Wiped(Exception):  # noqa: N818 (not an error: the view says that it must be rebuilt)
@@ -59,13 +65,12 @@ class RedisView:
 
     async def read_boot(self) -> str:
         """Return the partition's boot id, created where Redis has none. To be read before the marker is written."""
-        await cast("Awaitable[int]", self._client.hsetnx(self._key, "boot", secrets.token_hex(8)))
-        boot = await cast("Awaitable[Any]", self._client.hget(self._key, "boot"))
-        return _text(boot)
+        await _ask(self._client.hsetnx(self._key, "boot", secrets.token_hex(8)))
+        return _text(await _ask(self._client.hget(self._key, "boot")))
 
     async def claim(self, boot: str, epoch: int) -> Claim:
         """Claim the partition under `boot` and `epoch`. Raises Fenced where a newer owner claimed it."""
-        found = int(await self._claim(keys=[self._key], args=[boot, epoch]))
+        found = int(await _ask(self._claim(keys=[self._key], args=[boot, epoch])))
         self._refuse_newer(found, epoch)
         if found != Claim.WIPED:
             self.boot, self.epoch = boot, epoch
@@ -76,7 +81,7 @@ class RedisView:
         if not records:
             return 0
         blob = ormsgpack.packb([self.boot, self.epoch, records])
-        found = int(await self._write(keys=[self._key], args=[blob]))
+        found = int(await _ask(self._write(keys=[self._key], args=[blob])))
         self._refuse_newer(found, self.epoch)
         if found == Claim.WIPED:
             raise Wiped
@@ -84,12 +89,12 @@ class RedisView:
 
     async def finish(self) -> None:
         """Say that every record is written. Raises Wiped where Redis lost them meanwhile."""
-        if not int(await self._finish(keys=[self._key], args=[self.boot, self.epoch])):
+        if not int(await _ask(self._finish(keys=[self._key], args=[self.boot, self.epoch]))):
             raise Wiped
 
     async def intact(self) -> bool:
         """Whether boot id, epoch and completeness are as this owner left them. Raises Fenced."""
-        found = await cast("Awaitable[list[Any]]", self._client.hmget(self._key, ["boot", "epoch", "complete"]))
+        found = await _ask(self._client.hmget(self._key, ["boot", "epoch", "complete"]))
         boot, epoch, complete = (_text(value) for value in found)
         if boot == self.boot and epoch and int(epoch) > self.epoch:
             self._refuse_newer(-2, self.epoch)
@@ -100,6 +105,18 @@ class RedisView:
             raise Fenced(f"partition {self.number}: a newer owner claimed it in Redis (this one has epoch {epoch})")
 
 
+async def _ask(reply: Any) -> Any:
+    """Await a reply (redis-py types it as maybe awaitable); NotNow where Redis refused for the time being."""
+    try:
+        return await reply
+    except ResponseError as error:
+        # redis-py takes the code off the message where it has a class for it.
+        code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+        if code in TEMPORARY:
+            raise NotNow(f"{code}: {error}") from error
+        raise
+
+
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value or "")
 
@@ -108,7 +125,6 @@ async def connect(url: str) -> redis.asyncio.Redis:
     """Connect to the one Redis (or Valkey) server at `url`. Raises RedisUnreachable; refuses a cluster."""
     client = redis.asyncio.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=3, protocol=2)
     try:
-        await client.ping()
         info = await client.info("cluster")
     except (*RETRYABLE, ResponseError) as error:
         await client.aclose()
@@ -117,13 +133,13 @@ async def connect(url: str) -> redis.asyncio.Redis:
         await client.aclose()
         raise RedisUnreachable(
             f"Redis at {where(url)} is a cluster",
-            action="use a single Redis or Valkey server (with replicas if you like): one script writes many keys at once",
+            action="use a single Redis or Valkey server, with replicas if you like: one script writes many keys",
         )
     return client
 
 
 def where(url: str) -> str:
-    """The host and port of a Redis URL, without credentials.
+    """Return the host and port of a Redis URL, without credentials.
 
     >>> where("redis://:secret@localhost:6379/0")
     'localhost:6379'

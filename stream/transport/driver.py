@@ -79,7 +79,7 @@ class BatchConsumer(stock.Consumer):
                 raise
 
     async def _seek_back(self) -> None:
-        """What a fetch brought while the flow was stopped must be read again."""
+        """Read again what a fetch brought while the flow was stopped."""
         try:
             await self._seek_to_committed()
         except Exception as error:  # noqa: BLE001 (a rebalance is under way; its own seek follows)
@@ -134,7 +134,7 @@ class BatchConsumer(stock.Consumer):
             self._acked_index.pop(tp, None)
 
     async def _seek_to_committed(self) -> None:
-        """Seek to the committed offsets, and to the beginning where there are none: Faust leaves those where they are."""
+        """Seek to the committed offsets, and to the beginning where there are none, which Faust does not."""
         await super().perform_seek()
         for tp in self.assignment():
             if not self._committed_offset[tp]:
@@ -143,12 +143,23 @@ class BatchConsumer(stock.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit what is done, let Faust end what is in flight, then let the owner say goodbye to the partitions."""
+        # aiokafka logs what a listener raises and joins all the same: half let go, partitions would have two owners.
+        await self.app.livesegment_owner.shared.guarded(self._let_go(revoked))
+
+    async def _let_go(self, revoked: set[TP]) -> None:
         await self.app.livesegment_owner.revoking()
-        await self.commit()
+        if not await self.commit():
+            # A commit that was under way already did not know the latest acknowledgements, and Faust forgets them now.
+            await self.commit()
         await super().on_partitions_revoked(revoked)
         await self.app.livesegment_owner.release()
         for tp in revoked:
             self._delivery.pop(tp, None)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Allow the owner to take over again: what was assigned before this rebalance is void."""
+        self.app.livesegment_owner.assigned()
+        await super().on_partitions_assigned(assigned, generation_id)
 
 
 class BatchTransport(stock.Transport):

@@ -13,13 +13,20 @@ class Record(Protocol):
     """What we read of one aiokafka record."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Position in its partition."""
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """When it was produced, ms."""
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """Kafka key, undecoded."""
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """Kafka value, undecoded."""
 
 
 class BatchMessage(ConsumerMessage):

@@ -1,0 +1,160 @@
+"""Reading one partition's changelog up to the own marker: the protocol's A5. The last record of a key wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aiokafka
+import numpy as np
+import structlog
+from aiokafka.structs import TopicPartition
+from numpy.typing import NDArray
+
+from models import rows
+from models.apply import Watermarks
+from models.batch import SOURCES
+from models.clock import StreamClock
+from models.columns import POSITION, CustomerTable
+from schemas.topics import CHANGELOG
+from stream.errors import BrokenChangelog
+from stream.partition.meta import META_KEY, OWNER_KEY, Meta, TopicPosition
+from stream.partition.partition import Partition
+
+log = structlog.get_logger(__name__)
+
+READ_MAX_RECORDS = 5_000
+"""Changelog records read between two turns of the loop."""
+RISING = ("next_clickstream", "next_purchases", "rev", "ver")
+"""Columns of a customer that never fall from one of its rows to the next."""
+
+
+async def read_changelog(partition: Partition, bootstrap: str) -> None:
+    """Load rows and the partition's own row up to the marker, into a new table. Raises BrokenChangelog."""
+    source = TopicPartition(CHANGELOG, partition.number)
+    consumer = aiokafka.AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        # Should the log's start move while it is read: "latest" would wait behind the marker for ever.
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8 << 20,
+        fetch_max_wait_ms=50,
+    )
+    partition.table, partition.meta = CustomerTable(), Meta()
+    await consumer.start()
+    reading = Reading(partition)
+    try:
+        consumer.assign([source])
+        await consumer.seek_to_beginning(source)
+        done = False
+        while not done:
+            fetched = await consumer.getmany(source, timeout_ms=1_000, max_records=READ_MAX_RECORDS)
+            for records in fetched.values():
+                done = reading.load(records) or done
+    except (ValueError, KeyError, TypeError) as error:
+        # UnknownRowVersion, MalformedRow, UnknownMetaVersion; and a partition's row that is no such JSON.
+        raise BrokenChangelog(f"partition {partition.number}: {error}") from error
+    finally:
+        await consumer.stop()
+    if reading.owners and partition.writer.fence_restarted:
+        log.warning(
+            "fence_restarted",
+            partition=partition.number,
+            why="the broker forgot this partition's transactional id and does not refuse its last owner; harmless "
+            "where no earlier worker is still alive",
+        )
+    restore(partition)
+
+
+class Reading:
+    """Loads changelog records into a partition."""
+
+    def __init__(self, partition: Partition) -> None:
+        self.owners = 0
+        """Markers of owners before."""
+        self._partition = partition
+        self._reader = rows.RowReader()
+
+    def load(self, records: Sequence[aiokafka.ConsumerRecord]) -> bool:
+        """Load records up to the own marker; return whether it was met. Raises BrokenChangelog."""
+        partition = self._partition
+        keys, values = [], []
+        met = False
+        for record in records:
+            if record.offset >= partition.epoch:
+                # The own marker; or behind it, where compaction took it for a newer one.
+                met = True
+                break
+            if record.key == OWNER_KEY:
+                self.owners += 1
+            elif record.key == META_KEY:
+                partition.meta = Meta.decode(record.value)
+            else:
+                keys.append(record.key)
+                values.append(record.value)
+        fallen = set(backwards(partition.table, keys, values))
+        if fallen:
+            where = f"changelog offsets {records[0].offset} to {records[-1].offset}"
+            if partition.writer.fenced:
+                raise BrokenChangelog(
+                    f"partition {partition.number}: {len(fallen)} rows in {where} are older than rows of the same "
+                    "customers before them, so two owners wrote",
+                    action="keep the topic and report this; a new job on new topics can be fed from the events",
+                )
+            # A broker that cannot fence lets an old owner write late; what it wrote is older, so the maximum is right.
+            log.warning("older_rows_passed_over", partition=partition.number, rows=len(fallen), where=where)
+            keys = [key for at, key in enumerate(keys) if at not in fallen]
+            values = [value for at, value in enumerate(values) if at not in fallen]
+        self._reader.load(partition.table, keys, values)
+        return met
+
+
+def backwards(table: CustomerTable, keys: Sequence[bytes], values: Sequence[bytes]) -> list[int]:
+    """Return the positions of rows that say less than an earlier row, or the table, of the same customer.
+
+    Their customers are added to the table. Raises UnknownRowVersion and MalformedRow.
+    """
+    if not keys:
+        return []
+    slots = np.array([table.add(key.decode()) for key in keys])
+    said = rows.peek(values, RISING)
+    order = np.argsort(slots, kind="stable")
+    slots, said = slots[order], said[order]
+    first = np.flatnonzero(np.diff(slots, prepend=-1))
+    before = np.empty_like(said)
+    before[1:] = said[:-1]
+    before[first] = table.gather(slots[first])[:, [POSITION[name] for name in RISING]]
+    if not (said < before).any():
+        return []
+    return _fallen(said, before, first, order.tolist())
+
+
+def _fallen(
+    said: NDArray[np.float64], before: NDArray[np.float64], first: NDArray[np.int64], positions: Sequence[int]
+) -> list[int]:
+    """Compare each row with the last one of its customer that did not fall: the rare case."""
+    fallen = []
+    starts = set(first.tolist())
+    best = before[0]
+    for at in range(len(said)):
+        if at in starts:
+            best = before[at]
+        if (said[at] < best).any():
+            fallen.append(positions[at])
+        else:
+            best = said[at]
+    return sorted(fallen)
+
+
+def restore(partition: Partition) -> None:
+    """Set positions, watermarks, counters and clock to those of the last flush."""
+    meta = partition.meta
+    partition.positions = {
+        topic: TopicPosition(position.next, position.read, position.watermark_ms, position.letters)
+        for topic, position in meta.topics.items()
+    }
+    partition.reasons = dict(meta.reasons)
+    partition.watermarks = Watermarks(
+        *(partition.positions[topic].watermark_ms if topic in partition.positions else 0 for topic in SOURCES)
+    )
+    partition.clock = StreamClock.from_dict(meta.clock, partition.clock.mode) if meta.clock else partition.clock
+    partition.table.dirty[:] = False
