@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import redis
@@ -128,7 +128,7 @@ class Job:
             assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
             time.sleep(0.05)
 
-    def __enter__(self) -> Job:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import numpy as np
 import pytest
 
 from models.columns import COL
-from schemas.record import SegmentRecord
 from schemas.redis_keys import partition_key, segment_key
 from stream import shoppers
 from stream.embedded.redis import url
 from stream.embedded.server import Server
-from stream.partition import publish
+from tests.kit.expect import expect_gapless_versions, expect_records_equal_state
 from tests.kit.job import FEATURE_COLUMNS, Job, customers, totals
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
@@ -30,35 +28,6 @@ SHOP = shoppers.Config(customers=3_000, events=40_000, duplicates=0.02, disorder
 def job(start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path) -> Iterator[Job]:
     with Job(start_broker().address, url(start_redis()), tmp_path, LIVESEGMENT_WARM_UP_VECTORS="300") as started:
         yield started
-
-
-def expect_records_equal_state(job: Job) -> int:
-    """Every customer's Redis record says what its row says; returns how many there are."""
-    found = 0
-    for partition in job.state().partitions:
-        table = partition.table
-        rows = table.gather(np.arange(len(table)))
-        for record in publish.records(table.ids, rows, partition.meta.names):
-            key, _, *fields = record
-            stored = job.redis.hgetall(str(key))
-            assert stored == dict(zip(fields[::2], fields[1::2], strict=True))
-            SegmentRecord.from_hash(stored)
-            found += 1
-    return found
-
-
-def expect_gapless_versions(job: Job) -> int:
-    """Each customer's changes count from 1 without a gap, each starts where the one before ended, repeats are exact."""
-    seen: dict[str, list[dict[str, object]]] = defaultdict(list)
-    for change in job.changes():
-        mine = seen[str(change["customer_id"])]
-        if change["ver"] <= len(mine):
-            assert change == mine[change["ver"] - 1]
-            continue
-        assert change["ver"] == len(mine) + 1
-        assert change["previous"] == (mine[-1]["current"] if mine else None)
-        mine.append(change)
-    return sum(len(mine) for mine in seen.values())
 
 
 def test_every_record_ends_as_applied_duplicate_or_dead_letter(job: Job) -> None:
