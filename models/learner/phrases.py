@@ -83,6 +83,9 @@ ADJECTIVES: tuple[Phrase, ...] = (
     _phrase("full-cart", "cart", "+cart_value"),
     _detail("cart-leaving", "cart", "-cart_to_order"),
     _detail("cart-completing", "cart", "+cart_to_order"),
+    _detail("seldom-searching", "search", "-searches_hl7d"),
+    _detail("seldom-wishlisting", "wishlist", "-wishlist_adds_hl30d"),
+    _detail("checkout-shy", "checkout", "-checkouts_hl7d"),
 )
 """In the order they stand in a name. Each is one word without a space."""
 
@@ -107,6 +110,15 @@ NOUNS: tuple[Phrase, ...] = (
     _phrase("passers-by", "browsing recency visits", "-views_hl30d", "-days_since_seen"),
     _phrase("non-buyers", "frequency money", "-orders_hl180d", holds=_never),
     _phrase("non-buyers", "frequency money", "-spend_hl180d", holds=_never),
+    _phrase("rare buyers", "frequency", "-orders_hl180d", handicap=0.5),
+    _phrase("rare buyers", "frequency", "-orders_hl30d", handicap=0.5),
+    _phrase("shoppers without a recent order", "recency frequency", "+days_since_order", handicap=0.5),
+    _phrase("small spenders", "money", "-average_order_value", handicap=0.5),
+    _phrase("small spenders", "money", "-spend_hl180d", handicap=0.5),
+    _phrase("quiet shoppers", "browsing visits", "-views_hl30d", handicap=0.5),
+    _phrase("quiet shoppers", "browsing visits", "-views_hl7d", handicap=0.5),
+    _phrase("shoppers without a cart", "cart", "-cart_adds_hl7d", handicap=0.5),
+    _phrase("shoppers without a cart", "cart", "-cart_value", handicap=0.5),
 )
 
 
@@ -117,7 +129,7 @@ def spelled_out(features: Sequence[str]) -> tuple[Phrase, ...]:
     """Clumsy but true nouns for what no phrase says alone, so that whatever stands out has a name.
 
     >>> [phrase.text for phrase in spelled_out(["views_hl7d", "returns"])]
-    ['shoppers low in views hl7d', 'shoppers high in returns', 'shoppers low in returns']
+    ['shoppers high in returns', 'shoppers low in returns']
     """
     return tuple(
         Phrase(f"shoppers {word} in {name.replace('_', ' ')}", ((name, direction),), frozenset((name,)), None, 1.0)

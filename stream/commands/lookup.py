@@ -13,8 +13,6 @@ from stream.clients import redis_client
 from stream.commands.common import AsJson, DataDir, Kafka, RedisUrl, answer, prepare
 from stream.errors import NotFound, NotNow
 
-MOST_PARTITIONS = 1000
-
 
 def command(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id, exactly as it was sent.")],
@@ -29,12 +27,12 @@ def command(
 
     Exit code 3: nobody of that id was ever seen. 4: not known yet, because Redis is being filled anew.
 
-    Example: livesegment lookup c7-42 --features
+    Example: livesegment lookup c0000042 --features
     """
     settings = prepare(kafka, redis_url, data_dir)
     with redis_client(settings) as client:
-        stored: dict[str, str] = client.hgetall(segment_key(customer))  # type: ignore[assignment] # decode_responses
-        rebuilding = not stored and is_rebuilding(client)
+        stored, complete = read(client, customer, settings.partitions)
+    rebuilding = not stored and not complete
     if stored:
         value: dict[str, Any] = {"customer_id": customer, "found": True}
         value |= SegmentRecord.from_hash(stored).model_dump(mode="json")
@@ -52,17 +50,17 @@ def command(
     raise NotFound(f"No event of customer {customer!r} has been seen")
 
 
-def is_rebuilding(client: Redis) -> bool:
-    """Whether records may be missing from Redis: no partition has claimed it yet, or one has not finished filling it.
+def read(client: Redis, customer: str, partitions: int) -> tuple[dict[str, str], bool]:
+    """Return the customer's hash, empty if there is none, and whether every partition is complete, as of one moment.
 
-    Without records of all partitions from 0 to the highest, an absent customer is unknown for the moment only.
+    Where a partition is not, a customer without a record may have one in a moment: unknown for now only.
     """
-    pipeline = client.pipeline(transaction=False)
-    for number in range(MOST_PARTITIONS):
-        pipeline.hmget(partition_key(number), ["boot", "complete"])
-    found = pipeline.execute()
-    claimed = [number for number, (boot, _) in enumerate(found) if boot]
-    return not claimed or not all(complete for _, complete in found[: claimed[-1] + 1])
+    pipeline = client.pipeline(transaction=True)
+    pipeline.hgetall(segment_key(customer))
+    for number in range(partitions):
+        pipeline.hget(partition_key(number), "complete")
+    stored, *complete = pipeline.execute()
+    return stored, all(complete)
 
 
 def _words(value: dict[str, Any]) -> str:
