@@ -63,9 +63,9 @@ class LearnerService:
 
     def _current(self) -> Learner:
         """Return the learner in charge: restored where another worker published since, new where nobody did."""
-        latest = self._feed.latest
-        if self._learner is None or (latest is not None and latest.version > self._learner.version):
-            self._learner = Learner(self._config) if latest is None else Learner.restore(self._config, latest)
+        newest = self._feed.newest
+        if self._learner is None or (newest is not None and newest.version > self._learner.version):
+            self._learner = Learner(self._config) if newest is None else Learner.restore(self._config, newest)
             self._published_at = self._learner.learnt
         return self._learner
 

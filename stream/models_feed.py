@@ -34,6 +34,9 @@ class ModelsFeed:
         metrics: Metrics,
     ) -> None:
         self.latest: ModelSnapshot | None = None
+        """The snapshot that is served."""
+        self.newest: ModelSnapshot | None = None
+        """The newest one that could be read, even if it is of other features: its ids must not be used again."""
         self._metrics = metrics
         self._settings = settings
         self._features = tuple(features)

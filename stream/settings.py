@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         0.005, gt=0.0, le=0.5, description="Smallest step by which a new vector moves its centroid."
     )
 
-    commit_interval_s: float = Field(1.0, ge=0.1, le=60.0, description="Time between two commits of offsets.")
+    commit_interval_s: float = Field(3.0, ge=0.1, le=60.0, description="Time between two commits of offsets.")
     fetch_wait_ms: int = Field(20, ge=1, le=5000, description="Longest a broker waits for `fetch_min_bytes`.")
     fetch_min_bytes: int = Field(
         262_144, ge=1, le=67_108_864, description="Bytes a broker gathers before it answers, unless the wait is over."
@@ -147,9 +147,6 @@ class Settings(BaseSettings):
         65_536, ge=1024, le=900_000, description="Most bytes of a record kept in its dead letter; beyond, a SHA-256."
     )
     group_max_records: int = Field(10_000, ge=100, le=100_000, description="Most events applied in one step.")
-    slice_ms: float = Field(
-        20.0, ge=1.0, le=50.0, description="Longest a worker's loop is meant to be held by one slice."
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @property

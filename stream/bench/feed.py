@@ -12,8 +12,9 @@ from schemas.topics import CLICKSTREAM, PURCHASES
 from stream import shoppers
 from stream.bench.lab import PARTITIONS
 from stream.partitioner import partition_of
+from stream.shoppers.config import DAY_MS, DEFAULT_START_MS
 
-TICK_S = 0.005
+TICK_S = 0.01
 
 
 async def main(bootstrap: str, rate_per_s: int, customers: int, seconds: float) -> None:
@@ -43,7 +44,8 @@ async def main(bootstrap: str, rate_per_s: int, customers: int, seconds: float) 
 
 def made(count: int, customers: int) -> list[tuple[str, int, bytes, bytes]]:
     """Make `count` records (topic, partition, key, value) of one seeded shop, after those that were preloaded."""
-    config = shoppers.Config(customers=customers, events=count, seed=2, start_ms=shoppers.Config().start_ms + 86_400_000 * 30)
+    later_ms = DEFAULT_START_MS + 30 * DAY_MS
+    config = shoppers.Config(customers=customers, events=count, seed=2, start_ms=later_ms)
     out = []
     for chunk in shoppers.generate(config, np.random.default_rng(2)):
         due = [(record[2], CLICKSTREAM, record) for record in chunk.clickstream]

@@ -48,7 +48,7 @@ class Load:
 
 
 def shop(events: int, customers: int, seed: int = 1) -> Load:
-    """Simulated shoppers without disturbance: what every stage is fed."""
+    """Make simulated shoppers without disturbance: what every stage is fed."""
     made = Load()
     config = shoppers.Config(customers=customers, events=events)
     for chunk in shoppers.generate(config, np.random.default_rng(seed)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -46,14 +47,14 @@ def measure() -> Iterator[dict[str, Any]]:
         "events_per_s": round(events / max(1, len(found["events_per_s"]))),
         "cpu_us_per_event": round(share * SECONDS / events * 1e6, 2),
         "core_share": round(share, 3),
-        "event_to_redis_p50_ms": round(sorted(found["event_to_redis_p50_ms"])[len(found["event_to_redis_p50_ms"]) // 2], 1),
-        "event_to_redis_p99_ms": round(sorted(found["event_to_redis_p99_ms"])[len(found["event_to_redis_p99_ms"]) // 2], 1),
+        "event_to_redis_p50_ms": round(statistics.median(found["event_to_redis_p50_ms"]), 1),
+        "event_to_redis_p99_ms": round(statistics.median(found["event_to_redis_p99_ms"]), 1),
         "event_to_redis_p99_ms_worst_second": round(max(found["event_to_redis_p99_ms"]), 1),
     }
 
 
 def readings(here: Lab, since_ms: float, until_ms: float) -> dict[str, list[float]]:
-    """The worker's own metrics of that time, a list a name."""
+    """Return the worker's own metrics of that time, a list a name."""
     consumer = KafkaConsumer(bootstrap_servers=here.settings.kafka, enable_auto_commit=False)
     source = TopicPartition(SEGMENT_METRICS, 0)
     consumer.assign([source])
