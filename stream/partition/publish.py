@@ -38,8 +38,11 @@ def changes(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str])
             "epoch": epoch,
             "previous": None if previous == NO_SEGMENT else previous,
             "current": current,
-            "previous_name": WARMING_UP if previous == NO_SEGMENT else names[packed >> NAME_BITS],
-            "current_name": names[packed & _NAME_MASK],
+            # A segment that the model no longer remembers has no name but its id.
+            "previous_name": WARMING_UP
+            if previous == NO_SEGMENT
+            else names[packed >> NAME_BITS] or f"segment {previous}",
+            "current_name": names[packed & _NAME_MASK] or f"segment {current}",
             "reason": REASONS[reason],
             "model": model,
             "event_time": since,
@@ -65,7 +68,7 @@ def records(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str])
                 "segment",
                 str(segment) if known else "",
                 "name",
-                names[packed & _NAME_MASK] if known else WARMING_UP,
+                (names[packed & _NAME_MASK] or f"segment {segment}") if known else WARMING_UP,
                 "since",
                 str(since),
                 "cart",
