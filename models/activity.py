@@ -9,6 +9,8 @@ on how the half hours fall. Purchases, order lines and refunds neither open nor 
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,5 +73,6 @@ def sessions(ring: NDArray[np.uint64], aged: NDArray[np.int64]) -> NDArray[np.fl
     seen = ring & _STILL_SEEN[np.minimum(aged, SLOTS)]
     before = seen << _ONE
     before[:, 1:] |= seen[:, :-1] >> np.uint64(63)
-    runs: NDArray[np.float64] = np.bitwise_count(seen & ~before).sum(axis=1, dtype=np.float64)
-    return runs
+    # At most 168 runs, so that bytes do; adding six columns costs a tenth of a sum over the short axis.
+    runs: NDArray[np.uint8] = functools.reduce(np.add, np.bitwise_count(seen & ~before).T)
+    return runs.astype(np.float64)

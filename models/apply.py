@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -160,21 +159,23 @@ def _nothing(watermarks: Watermarks) -> Applied:
 
 def _resolve(table: CustomerTable, batch: EventBatch, admit: Admit) -> tuple[NDArray[np.int64], list[int]]:
     """(E,) slots, -1 where refused, and the refused positions."""
-    slots = np.fromiter(map(table.index.get, batch.customer, repeat(-1)), np.int64, len(batch))
-    refused: list[int] = []
-    missing = slots < 0
-    if np.count_nonzero(missing):
-        added = []
-        for position in np.flatnonzero(missing).tolist():
-            customer = batch.customer[position]
-            slot = table.index.get(customer, -1)
-            if slot < 0:
-                if admit(customer, batch.key[position]):
-                    slot = table.add(customer)
-                else:
-                    refused.append(position)
-            added.append(slot)
-        slots[missing] = added
+    slots = table.index.find(batch.customer)
+    unknown = slots < 0
+    if not np.count_nonzero(unknown):
+        return slots, []
+    positions = np.flatnonzero(unknown).tolist()
+    new: dict[str, int] = {}
+    refused = []
+    for position in positions:
+        customer = batch.customer[position]
+        if customer not in new:
+            if not admit(customer, batch.key[position]):
+                refused.append(position)
+                continue
+            new[customer] = len(table) + len(new)
+    table.add_all(list(new))
+    slots[positions] = [new.get(batch.customer[position], -1) for position in positions]
+    slots[refused] = -1
     return slots, refused
 
 

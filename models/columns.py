@@ -6,13 +6,14 @@ have (recent ids, carts) is kept beside it, sparsely. Nothing here decides anyth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.carts import Carts
+from models.index import SlotIndex
 from models.recent import EVENT_WINDOW_MINUTES, ORDER_WINDOW_MINUTES, RecentIds
 from models.slots import grown
 
@@ -130,12 +131,13 @@ class CustomerTable:
     """All customers of one partition. Slots are dense, given once, in order of arrival."""
 
     def __init__(self) -> None:
-        self.index: dict[str, int] = {}
+        self.index = SlotIndex()
         self.ids: list[str] = []
         self.blocks: list[NDArray[np.float64]] = []
         self.recent_events = RecentIds(EVENT_WINDOW_MINUTES)
         self.recent_orders = RecentIds(ORDER_WINDOW_MINUTES)
         self.carts = Carts()
+        self._made = 0
         self._capacity = 0
         self._dirty: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._mark: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
@@ -150,15 +152,21 @@ class CustomerTable:
 
     def add(self, customer: str) -> int:
         """Slot of a customer, given one with an empty row if it has none."""
-        slot = self.index.get(customer)
-        if slot is not None:
-            return slot
-        slot = len(self.ids)
-        if slot % _FILL == 0:
-            self._extend(slot)
-        self.index[customer] = slot
-        self.ids.append(customer)
-        return slot
+        return int(self.add_all([customer])[0])
+
+    def add_all(self, customers: Sequence[str]) -> NDArray[np.int64]:
+        """Slots of n distinct customers; those without are given one, with an empty row, in their order."""
+        slots = self.index.find(customers)
+        unknown = np.flatnonzero(slots < 0)
+        if unknown.size:
+            first = len(self.ids)
+            new = [customers[at] for at in unknown.tolist()]
+            self.index.add(new, first)
+            self.ids += new
+            slots[unknown] = np.arange(first, len(self.ids))
+            while self._made < len(self.ids):
+                self._extend()
+        return slots
 
     def group(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Sorted unique slots, and for each given slot its position among them (as `np.unique` with inverse).
@@ -224,14 +232,15 @@ class CustomerTable:
         bounds = np.searchsorted(slots, np.arange(len(self.blocks) + 1) << _BLOCK_BITS).tolist()
         return [(block, a, b) for block, a, b in zip(self.blocks, bounds[:-1], bounds[1:], strict=True) if b > a]
 
-    def _extend(self, size: int) -> None:
-        """Make room for the slots from `size` on, `_FILL` at a time."""
-        if size == len(self.blocks) * BLOCK:
+    def _extend(self) -> None:
+        """Make the next `_FILL` rows."""
+        inside = self._made % BLOCK
+        if inside == 0:
             self.blocks.append(np.empty((BLOCK, WIDTH)))
-        inside = size % BLOCK
         self.blocks[-1][inside : inside + _FILL] = EMPTY_ROW
-        if size == self._capacity:
-            self._capacity = max(_FILL, 2 * size)
+        self._made += _FILL
+        if self._made > self._capacity:
+            self._capacity = 2 * self._made
             self._dirty = grown(self._dirty, self._capacity, fill=False)
             self._mark = grown(self._mark, self._capacity, fill=0)
             self.recent_events.grow(self._capacity)

@@ -76,7 +76,7 @@ class RowReader:
             rows.append(value)
         parsed = [(names, *self._parse(version, rows)) for version, (names, rows) in groups.items()]
         for names, matrix, events, orders, blobs in parsed:
-            slots = np.array([table.add(name) for name in names], dtype=np.int64)
+            slots = table.add_all(names)
             order = np.argsort(slots, kind="stable")
             table.scatter(slots[order], matrix[order])
             last_seen = matrix[:, COL.last_seen]

@@ -22,17 +22,20 @@ def _ages(ring: np.ndarray) -> set[int]:
     return {age for age in range(384) if bits >> age & 1}
 
 
+@settings(deadline=None)
 @given(AGES)
 def test_a_ring_holds_the_ages_that_were_marked(ages):
     assert _ages(_ring(ages)) == ages
 
 
+@settings(deadline=None)
 @given(AGES, SHIFTS)
 def test_a_shifted_ring_holds_what_is_at_most_seven_days_old(ages, by):
     moved = activity.shift(_ring(ages), np.array([by]))
     assert _ages(moved) == {age + by for age in ages if age + by < SLOTS}
 
 
+@settings(deadline=None)
 @given(AGES, SHIFTS)
 def test_sessions_are_runs_of_half_hours_in_the_last_seven_days(ages, aged):
     seen = {age for age in ages if age + aged < SLOTS}
@@ -40,7 +43,7 @@ def test_sessions_are_runs_of_half_hours_in_the_last_seven_days(ages, aged):
     assert activity.sessions(_ring(ages), np.array([aged])).tolist() == [runs]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 400)), max_size=40))
 def test_marks_of_many_customers_keep_apart_and_ages_outside_the_ring_are_left_out(marks):
     ring = np.zeros((5, WORDS), dtype=np.uint64)

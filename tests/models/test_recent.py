@@ -61,7 +61,9 @@ def test_ids_agree_when_39_bits_of_their_hashes_do(ids):
 
 
 def test_the_same_id_outside_the_window_is_another_event(ids):
-    assert _admit(ids, [0, 0, 0], [START, START + DAY, START + 3 * DAY], [5, 5, 5]) == [False, True, False]
+    times = [START, START + DAY, START + 3 * DAY]
+    assert _admit(ids, [0, 0, 0], times, [5, 5, 5]) == [False, True, False]
+    assert [_admit(ids, [1], [time], [5]) for time in times] == [[False], [True], [False]]
 
 
 def test_pruning_frees_rows_that_are_used_again(ids):
@@ -101,6 +103,7 @@ def test_pools_of_many_blocks_hold_the_same_as_one(monkeypatch):
     assert pools[0] == pools[1]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 60), max_size=16, unique=True), st.lists(st.integers(1, 60), max_size=16, unique=True))
 def test_merged_sets_are_the_newest_16_of_both(left, right):
     sets = [np.array([values + [0] * (KEPT - len(values))], dtype=np.uint64) for values in (left, right)]

@@ -48,7 +48,7 @@ class Run:
         return applied
 
     def describe(self, now: int) -> dict[str, dict[str, float]]:
-        return {name: features.describe(self.table, slot, now) for name, slot in self.table.index.items()}
+        return {name: features.describe(self.table, slot, now) for slot, name in enumerate(self.table.ids)}
 
 
 def applied(batches: Iterable[Sequence[Event]]) -> Run:
@@ -75,9 +75,9 @@ def close(left: float, right: float, size: float = 0.0) -> bool:
 
 def differences(run: Run, shop: Shop, now: int) -> list[str]:
     """Every feature of every customer, and every total, that the two do not agree on."""
-    found = [] if set(run.table.index) == set(shop.customers) else ["customers"]
+    found = [] if sorted(run.table.ids) == sorted(shop.customers) else ["customers"]
     for name, customer in shop.customers.items():
-        ours = features.describe(run.table, run.table.index[name], now)
+        ours = features.describe(run.table, run.table.ids.index(name), now)
         theirs, sizes = customer.features(now), customer.sizes(now)
         assert set(ours) == set(theirs) == set(FEATURES)
         found += [
@@ -85,7 +85,7 @@ def differences(run: Run, shop: Shop, now: int) -> list[str]:
             for key in theirs
             if not close(ours[key], float(theirs[key]), sizes.get(key, 0.0))
         ]
-        row = run.table.gather(np.array([run.table.index[name]]))[0]
+        row = run.table.gather(np.array([run.table.ids.index(name)]))[0]
         if [row[41], row[42]] != customer.next_offset:
             found.append(f"{name}: next offsets {row[41:43]} are not {customer.next_offset}")
     counts = vars(shop.counts)
