@@ -139,9 +139,14 @@ async def _run(settings: Settings) -> int:
         gc.set_threshold(200_000, 20, 100)
         # The consumer thread takes short turns; at the usual 5 ms it waits for each of them (measured).
         sys.setswitchinterval(0.0005)
-        await app.start()
-        crashed = asyncio.create_task(app.wait_until_stopped())
-        await asyncio.wait([crashed, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+        told = asyncio.create_task(stopping.wait())
+        # The start lasts until the first partitions are recovered: long enough to be told to end meanwhile.
+        starting = asyncio.create_task(app.start())
+        await asyncio.wait([starting, told], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            crashed = asyncio.create_task(app.wait_until_stopped())
+            await asyncio.wait([crashed, told], return_when=asyncio.FIRST_COMPLETED)
         reason = app.crash_reason
         if reason is not None:
             log.error("worker_stopped", reason=f"Faust stopped: {type(reason).__name__}: {reason}")
@@ -149,6 +154,7 @@ async def _run(settings: Settings) -> int:
         for task in tasks:
             task.cancel()
         await app.stop()
+        starting.cancel()
     return 0 if reason is None else 1
 
 

@@ -67,8 +67,8 @@ async def _read(settings: Settings) -> State:
         max_partition_fetch_bytes=8 << 20,
         fetch_max_wait_ms=50,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         numbers = sorted(consumer.partitions_for_topic(CHANGELOG) or await _partitions(consumer))
         states = {TopicPartition(CHANGELOG, number): PartitionState(number) for number in numbers}
         reader = rows.RowReader()

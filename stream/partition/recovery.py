@@ -40,9 +40,9 @@ async def read_changelog(partition: Partition, bootstrap: str) -> None:
         fetch_max_wait_ms=50,
     )
     partition.table, partition.meta = CustomerTable(), Meta()
-    await consumer.start()
     reading = Reading(partition)
     try:
+        await consumer.start()
         consumer.assign([source])
         await consumer.seek_to_beginning(source)
         done = False
