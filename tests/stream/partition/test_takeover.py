@@ -102,6 +102,19 @@ async def test_a_successor_has_the_rows_records_and_counters_that_the_owner_befo
     assert await read(settings, SEGMENT_CHANGES) == sent
 
 
+async def test_a_flush_writes_everybody_touched_since_the_last_one_published_or_not(
+    settings: Settings, client: redis.asyncio.Redis
+) -> None:
+    async with owning(settings, client) as first:
+        # c1 is touched without being published, then c4 is published.
+        await work(first, views(0, ["c1", "c2"]), views(2, ["c1"]), views(3, ["c4"]))
+        await first.flush()
+        assert not first.table.dirty.any()
+        before = state(first)
+    async with owning(settings, client) as second:
+        assert state(second) == before
+
+
 async def test_events_read_again_change_nothing(settings: Settings, client: redis.asyncio.Redis) -> None:
     async with owning(settings, client) as first:
         await work(first, views(0, CUSTOMERS), views(3, CUSTOMERS))
