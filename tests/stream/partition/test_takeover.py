@@ -228,17 +228,20 @@ async def test_a_second_wipe_while_records_are_rebuilt_is_not_called_complete(
 ) -> None:
     monkeypatch.setattr("stream.partition.partition.SLICE", 1)
     async with owning(settings, client) as partition:
-        await work(partition, views(0, CUSTOMERS))
+        await work(partition, views(0, [f"c{number}" for number in range(50)]))
         await client.flushall()
         await partition.check_view()
         rebuilding = partition.rebuilding
         assert rebuilding is not None
         while not await client.exists(segment_key("c1")):  # noqa: ASYNC110 (what Redis holds sets no event)
             await asyncio.sleep(0)
-        await client.flushall()
-        # A group finds out first, and claims the new Redis while the rebuild is under way.
-        await work(partition, views(3, ["c4"]))
+        # A group, which holds the lock, finds out first and claims the new Redis while the rebuild is under way.
+        async with partition.lock:
+            assert not await client.exists(segment_key("c49"))
+            await client.flushall()
+            await partition.write_view(publish.records(["c9"], partition.table.gather(np.array([9])), [""]))
         await rebuilding
+        assert not await client.hget(partition_key(0), "complete")
         while not await partition.view.intact():
             await partition.check_view()
             if partition.rebuilding is not None:
