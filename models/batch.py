@@ -34,7 +34,7 @@ class EventBatch:
     event_hash: NDArray[np.uint64]
     """(E,) stable 64-bit hash (xxh3) of the event id."""
     item_event: NDArray[np.int64]
-    """(I,) position of the event that names a product (views, cart adds, wishlist adds, order lines and orders' items)."""
+    """(I,) position of the event that names a product (views, cart adds, wishlist adds, order lines and orders)."""
     item_product: NDArray[np.uint64]
     """(I,) stable 64-bit hash of that product id."""
     cart_event: NDArray[np.int64]

@@ -83,7 +83,7 @@ def judge(
         )
         moved = found.segment != current
         publish |= moved
-        _move(rows, np.flatnonzero(moved), found.segment, model, naming, reason, now_ms)
+        _move(rows, np.flatnonzero(moved), found.segment, model.version, naming=naming, reason=reason, now_ms=now_ms)
         rows[publish, COL.confidence] = found.confidence[publish]
     published = np.flatnonzero(publish)
     count = len(published)
@@ -103,7 +103,8 @@ def _move(
     rows: NDArray[np.float64],
     moved: NDArray[np.intp],
     segment: NDArray[np.int64],
-    model: Model,
+    version: int,
+    *,
     naming: Naming,
     reason: int,
     now_ms: float,
@@ -117,4 +118,4 @@ def _move(
     rows[moved, COL.ver] += 1
     rows[moved, COL.since] = rows[moved, COL.last_seen] if REASONS[reason] == "behaviour" else now_ms
     rows[moved, COL.change_reason] = reason
-    rows[moved, COL.change_model] = model.version
+    rows[moved, COL.change_model] = version

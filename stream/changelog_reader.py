@@ -38,7 +38,7 @@ class PartitionState:
         return int(self.table.column(column).sum())
 
     def segments(self) -> dict[int, int]:
-        """Customers by segment id; -1 is warming up."""
+        """Count customers by segment id; -1 is warming up."""
         segments, sizes = np.unique(self.table.column("segment").astype(np.int64), return_counts=True)
         return dict(zip(segments.tolist(), sizes.tolist(), strict=True))
 

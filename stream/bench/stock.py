@@ -48,7 +48,7 @@ async def main(bootstrap: str, redis_url: str, events: int) -> None:
         seen = 0
         began = (0.0, 0.0)
 
-        @app.agent(app.topic("clickstream", "purchases", value_serializer="raw", key_serializer="raw"))
+        @app.agent(app.topic("clickstream", "purchases", value_serializer="raw", key_serializer="raw"))  # type: ignore[untyped-decorator] # Faust is untyped
         async def segment(stream: Any) -> None:
             nonlocal seen, began
             async for value in stream:

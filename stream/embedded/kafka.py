@@ -39,7 +39,7 @@ def jars() -> Path:
 
 
 def kafka(folder: Path, *, heap: str = "512m") -> Server:
-    """Return a Kafka node, not started; its log and data go to `folder`. Raises EmbeddedFailed without Java or Maven."""
+    """Return a Kafka node, not started; its log and data go to `folder`. EmbeddedFailed without Java or Maven."""
     classpath = f"{jars()}/*"
 
     def command(port: int) -> list[str]:
