@@ -10,6 +10,7 @@ import aiokafka
 import pytest
 from aiokafka.structs import TopicPartition
 
+from models.columns import COL
 from schemas.topics import CHANGELOG
 from stream import shoppers, topics
 from stream.clients import kafka_admin
@@ -154,8 +155,11 @@ async def test_a_producer_without_transactions_still_numbers_its_batches(apache:
 def test_a_worker_paused_past_its_session_writes_nothing_when_it_wakes(job: Job) -> None:
     paused = job.start_worker()
     assert "not_fenced" not in job.log()
-    sent = job.shop(shoppers.Config(customers=2_000, events=60_000, duplicates=0.01, disorder_s=60))
-    job.until(lambda: totals(job.state())["events"] > 0, 60.0, "the first rows")
+    sent = job.shop(shoppers.Config(customers=2_000, events=10_000, duplicates=0.01, disorder_s=60))
+    job.until(
+        lambda: any(row[COL.segment] >= 0 for row in customers(job.state()).values()), 60.0, "a model, so changes"
+    )
+    sent.add(job.shop(shoppers.Config(customers=2_000, events=60_000, seed=5), seed=3))
     paused.send_signal(signal.SIGSTOP)
     job.start_worker()
     sent.add(job.shop(shoppers.Config(customers=2_000, events=10_000, seed=8), seed=2))
