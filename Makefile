@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CODE := stream models schemas tests
 STAMP := $(VENV)/installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -30,7 +31,7 @@ test: $(STAMP)
 	@$(BIN)/pytest --doctest-modules $(or $(ARGS),schemas models stream tests)
 
 lint: $(STAMP) lint-deploy
-	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
@@ -43,7 +44,7 @@ lint-deploy:
 	else echo "docker-compose.yml: no docker compose here, checked by yamllint only"; fi
 
 format: $(STAMP)
-	@$(BIN)/ruff format .
+	@$(BIN)/ruff format $(CODE)
 	@$(BIN)/ruff check --fix .
 
 bench: $(STAMP)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import activity, decay
-from models.carts import CartView
 from models.catalogue import (
     CART_TO_ORDER_PRIOR,
     FEATURES,
@@ -29,22 +28,6 @@ def read(
 ) -> NDArray[np.float64]:
     """(T, F) features of T sorted slots by catalogue name, each customer at max(now, its latest event)."""
     return of_rows(table.gather(slots), now_ms, names)
-
-
-def carts_of(table: CustomerTable, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> CartView:
-    """Read the carts of T slots off their rows."""
-    assert len(slots) == len(rows) <= max(len(table), 1)
-    watch = rows[:, COL.cart_watch]
-    return CartView(
-        rows[:, COL.cart_value_minor], rows[:, COL.cart_items], rows[:, COL.cart_added_at], watch < 0, np.abs(watch)
-    )
-
-
-def from_rows(
-    rows: NDArray[np.float64], _carts: CartView, now_ms: int, names: Sequence[str] = MODEL_FEATURES
-) -> NDArray[np.float64]:
-    """As `of_rows`, which needs no carts: rows hold what they come to."""
-    return of_rows(rows, now_ms, names)
 
 
 def describe(table: CustomerTable, slot: int, now_ms: int) -> dict[str, float]:

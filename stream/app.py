@@ -19,7 +19,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import aiokafka
 import faust
 import structlog
 from faust.types.tuples import TP
@@ -31,7 +30,7 @@ from stream import transport
 from stream.errors import FailStop
 from stream.learner import LearnerService
 from stream.models_feed import ModelsFeed, pinned
-from stream.partition.log import can_fence
+from stream.partition.log import can_fence, new_producer
 from stream.partition.owner import Owner
 from stream.partition.shared import Shared, fail_stop
 from stream.redis_view.view import connect
@@ -174,9 +173,10 @@ async def _parts(settings: Settings) -> AsyncIterator[tuple[SegmenterApp, list[a
     if not fenced:
         log.warning("not_fenced", why="this broker does not know InitProducerId; end an old worker before a new one")
     shared = Shared(settings)
-    owner = Owner(shared, redis, fenced=fenced)
-    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", max_request_size=4 << 20)
+    producer = new_producer(settings.kafka, settings.app_id)
     await producer.start()
+    # Where nothing can be fenced the partitions need no producers of their own: shared requests cost half the CPU.
+    owner = Owner(shared, redis, fenced=fenced, plain=None if fenced else producer)
     feed = ModelsFeed(settings, MODEL_FEATURES, owner.adopt, shared.metrics)
     learner = None
     tasks = []
@@ -199,5 +199,3 @@ async def _parts(settings: Settings) -> AsyncIterator[tuple[SegmenterApp, list[a
             await feed.stop()
         await producer.stop()
         await redis.aclose()
-
-

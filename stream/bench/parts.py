@@ -76,8 +76,7 @@ def _run(records: list[Raw], size: int) -> tuple[dict[str, float], int]:
         watermarks = applied.watermarks
         at = clock()
         spent["apply"] += at - now
-        carts = features.carts_of(table, applied.touched, applied.rows)
-        features.from_rows(applied.rows, carts, int(decoded.batch.time_ms.max()))
+        features.of_rows(applied.rows, int(decoded.batch.time_ms.max()))
         now = clock()
         spent["features"] += now - at
         # About one touched customer in ten has a record to publish.

@@ -99,9 +99,8 @@ def tables(partition: PartitionState, system_ms: int, segment: str | None) -> It
         if not len(slots):
             continue
         ids = [partition.table.ids[slot] for slot in slots.tolist()]
-        carts = features.carts_of(partition.table, slots, rows)
         wanted = [name for name in NAMES if name not in ROW_COLUMNS]
-        values = dict(zip(wanted, features.from_rows(rows, carts, now_ms, wanted).T, strict=True))
+        values = dict(zip(wanted, features.of_rows(rows, now_ms, wanted).T, strict=True))
         values |= {name: rows[:, POSITION[name]] for name in ROW_COLUMNS}
         text = [pa.array(ids, pa.string()), pa.array(said, pa.string())]
         numbers = [_column(name, values[name]) for name in NAMES]

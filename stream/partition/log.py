@@ -32,6 +32,8 @@ OutRecord: TypeAlias = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]
 
 BATCH_BYTES = 512 * 1024
 """Size of one produce batch; below the broker's default limit of a request."""
+REQUEST_BYTES = 4 << 20
+"""Size of one request, which may hold a batch of each partition."""
 PROBES = 3
 """How often a broker must fail at `InitProducerId` before it is taken for one that does not know it."""
 PROBE_WAIT_S = 0.5
@@ -40,25 +42,30 @@ PROBE_WAIT_S = 0.5
 class PartitionLog:
     """Writes one partition's rows, changes and dead letters; every method returns only when the broker has acked."""
 
-    def __init__(self, number: int, *, bootstrap: str, app_id: str, fenced: bool) -> None:
+    def __init__(
+        self,
+        number: int,
+        *,
+        bootstrap: str,
+        app_id: str,
+        fenced: bool,
+        plain: aiokafka.AIOKafkaProducer | None = None,
+    ) -> None:
+        """`plain`: a started producer that a worker's partitions share where the broker cannot fence them anyway."""
         self.number = number
         self.fenced = fenced
         """Whether the broker refuses older owners; the embedded broker cannot."""
-        self._producer = aiokafka.AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
-            client_id=f"{app_id}-{number}",
-            acks="all",
-            transactional_id=f"{app_id}-{number}" if fenced else None,
-            max_batch_size=BATCH_BYTES,
-            linger_ms=0,
-        )
+        name = f"{app_id}-{number}"
+        self._shared = plain is not None
+        self._producer = plain or new_producer(bootstrap, name, transactional_id=name if fenced else None)
         self._expected: int | None = None
         self.wrote_at = time.monotonic()
         """When the broker last acknowledged a row."""
 
     async def start(self) -> None:
         """Connect; on a fencing broker this is `InitProducerId`, after which older owners are on notice."""
-        await self._producer.start()
+        if not self._shared:
+            await self._producer.start()
         if self.fenced:
             # Idempotent batches of this producer id and epoch, without the transaction that aiokafka would demand.
             # Private, hence the pinned version and the test that a zombie is refused.
@@ -75,7 +82,8 @@ class PartitionLog:
 
     async def stop(self) -> None:
         """Close the connection; what was awaited is written, nothing else was sent."""
-        await self._producer.stop()
+        if not self._shared:
+            await self._producer.stop()
 
     async def mark(self) -> int:
         """Write the owner's marker and return its offset: the epoch, unique and rising."""
@@ -138,6 +146,19 @@ class PartitionLog:
             count += 1
         if count:
             yield batch, count
+
+
+def new_producer(bootstrap: str, client_id: str, *, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
+    """Make a producer for rows and changes, not started."""
+    return aiokafka.AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        client_id=client_id,
+        acks="all",
+        transactional_id=transactional_id,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=REQUEST_BYTES,
+        linger_ms=0,
+    )
 
 
 async def can_fence(*, bootstrap: str, app_id: str) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import aiokafka
 import redis.asyncio
 import structlog
 from faust.types.tuples import TP
@@ -27,7 +28,15 @@ log = structlog.get_logger(__name__)
 class Owner:
     """Holds the partitions that the consumer group gave to this worker."""
 
-    def __init__(self, shared: Shared, client: redis.asyncio.Redis, *, fenced: bool) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        client: redis.asyncio.Redis,
+        *,
+        fenced: bool,
+        plain: aiokafka.AIOKafkaProducer | None = None,
+    ) -> None:
+        """`plain`: a started producer for all partitions, where `fenced` is false."""
         self.shared = shared
         self.fenced = fenced
         self.partitions: dict[int, Partition] = {}
@@ -35,6 +44,7 @@ class Owner:
         self.highwater: Callable[[str, int], int | None] = lambda _topic, _partition: None
         """Asks the consumer for the end of a source partition; set by the app."""
         self._client = client
+        self._plain = plain
         self._tasks: dict[int, list[asyncio.Task[None]]] = {}
         self._taking: asyncio.Task[None] | None = None
         self._void = False
@@ -74,7 +84,9 @@ class Owner:
 
     async def _take_one(self, number: int) -> None:
         settings = self.shared.settings
-        writer = PartitionLog(number, bootstrap=settings.kafka, app_id=settings.app_id, fenced=self.fenced)
+        writer = PartitionLog(
+            number, bootstrap=settings.kafka, app_id=settings.app_id, fenced=self.fenced, plain=self._plain
+        )
         partition = Partition(number, self.shared, writer, RedisView(self._client, number))
         self.partitions[number] = partition
         began = time.monotonic()

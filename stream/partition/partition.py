@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 SLICE = 2_000
 """Customers handled between two turns of the loop where many are handled: a few milliseconds."""
+LONG = 1_000
+"""Events after whose decoding the loop gets a turn."""
 BACKOFF_MAX_S = 2.0
 PRUNE_S = 60.0
 """Time between two looks for recent ids that nothing can repeat any more."""
@@ -94,7 +96,8 @@ class Partition:
             async with self.lock:
                 # 1. Decode: each record becomes one event or one dead letter.
                 decoded = decode_group(self.shared.decoder, self.number, group, self.shared.now_ms())
-                await asyncio.sleep(0)
+                if len(decoded.batch) > LONG:
+                    await asyncio.sleep(0)
                 # 2. Apply the events to the customers' columns; dead letters are acked before their batch.
                 applied = self._apply(decoded)
                 await self._bury(decoded, applied, group)
@@ -288,12 +291,11 @@ class Partition:
     def _judge(self, slots: NDArray[np.int64], said: NDArray[np.float64], reason: str) -> Judged:
         """Judge the customers at sorted `slots`, whose rows `said` holds, and write back what is published."""
         now_ms = self.clock.now(self.shared.now_ms())
-        carts = features.carts_of(self.table, slots, said)
-        vectors = features.from_rows(said, carts, now_ms) if self.model is not None else None
+        vectors = features.of_rows(said, now_ms) if self.model is not None else None
         judged = judge(
             said,
             vectors,
-            (carts.items > 0).astype(np.float64),
+            (said[:, COL.cart_items] > 0).astype(np.float64),
             model=self.model,
             naming=self.naming,
             rules=self.rules,

@@ -52,9 +52,7 @@ def test_a_worker_told_to_end_while_it_takes_partitions_over_ends_cleanly(job: J
     job.start_worker()
 
 
-def test_a_worker_told_to_end_while_redis_is_away_ends_and_the_next_one_goes_on(
-    job: Job, redis_server: Server
-) -> None:
+def test_a_worker_told_to_end_while_redis_is_away_ends_and_the_next_one_goes_on(job: Job, redis_server: Server) -> None:
     worker = job.start_worker()
     pause(redis_server, signal.SIGSTOP)
     sent = job.shop(shoppers.Config(customers=500, events=5_000, disorder_s=60))

@@ -70,7 +70,7 @@ async def fill(partition: Partition) -> None:
 
 def served_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge by the small model of one feature: what it is fed does not matter here."""
-    monkeypatch.setattr(features, "from_rows", lambda said, _carts, _now_ms: said[:, [COL.events]])
+    monkeypatch.setattr(features, "of_rows", lambda said, _now_ms: said[:, [COL.events]])
 
 
 async def test_a_first_owner_starts_empty_with_its_markers_offset_as_epoch(
