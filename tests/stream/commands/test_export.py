@@ -86,7 +86,7 @@ def test_the_features_are_those_of_the_partitions_own_clock(kafka, livesegment, 
     found = {row["customer_id"]: row for row in pq.read_table(tmp_path / "out.parquet").to_pylist()}
     for number in range(4):
         table, _ = partition_state(number)
-        for customer, slot in table.index.items():
+        for slot, customer in enumerate(table.ids):
             expected = features.describe(table, slot, NOW_MS)
             assert {name: found[customer][name] for name in expected} == pytest.approx(expected)
 
