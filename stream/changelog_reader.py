@@ -16,6 +16,7 @@ from aiokafka.structs import TopicPartition
 from models import rows
 from models.columns import CustomerTable
 from schemas.topics import CHANGELOG
+from stream.clients import wait_for_kafka
 from stream.errors import BrokenChangelog, KafkaUnreachable
 from stream.partition.meta import META_KEY, OWNER_KEY, Meta, UnknownMetaVersion
 from stream.settings import Settings
@@ -52,6 +53,7 @@ class State:
 
 def read_state(settings: Settings) -> State:
     """Read the changelog from its beginning to its present end. Raises KafkaUnreachable and BrokenChangelog."""
+    wait_for_kafka(settings)
     try:
         return asyncio.run(_read(settings))
     except KafkaError as error:
