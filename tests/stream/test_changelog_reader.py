@@ -62,5 +62,5 @@ def test_a_changelog_of_an_unknown_version_is_refused_with_its_reason(settings: 
 
 
 def test_without_a_broker_it_says_so() -> None:
-    with pytest.raises(KafkaUnreachable, match=r"127\.0\.0\.1:1 failed"):
+    with pytest.raises(KafkaUnreachable, match=r"127\.0\.0\.1:1 does not answer"):
         read_state(load(kafka="127.0.0.1:1"))
