@@ -215,6 +215,11 @@ class CustomerTable:
         rows[:, COL.cart_added_at] = held.oldest_add_ms
         rows[:, COL.cart_watch] = np.where(held.truncated, -held.watch_ms, held.watch_ms)
 
+    def tally(self, name: str) -> dict[int, int]:
+        """Count customers by the whole number that a column holds."""
+        values, sizes = np.unique(self.column(name).astype(np.int64), return_counts=True)
+        return dict(zip(values.tolist(), sizes.tolist(), strict=True))
+
     def prune(self, oldest_watermark_ms: int) -> int:
         """Forget recent ids that no event in time can repeat any more; how many customers' sets were freed.
 

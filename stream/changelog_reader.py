@@ -9,7 +9,6 @@ import asyncio
 from dataclasses import dataclass, field
 
 import aiokafka
-import numpy as np
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
@@ -40,8 +39,7 @@ class PartitionState:
 
     def segments(self) -> dict[int, int]:
         """Count customers by segment id; -1 is warming up."""
-        segments, sizes = np.unique(self.table.column("segment").astype(np.int64), return_counts=True)
-        return dict(zip(segments.tolist(), sizes.tolist(), strict=True))
+        return self.table.tally("segment")
 
 
 @dataclass(slots=True)

@@ -144,9 +144,8 @@ class Reporter:
             high = self._owner.highwater(topic, number)
             if high is not None:
                 yield "lag_records", max(0, high - position.next), {**labels, "topic": topic}
-        segments, sizes = np.unique(partition.table.column("segment").astype(np.int64), return_counts=True)
         names = self._owner.model.names if self._owner.model else {}
-        for segment, size in zip(segments.tolist(), sizes.tolist(), strict=True):
+        for segment, size in partition.table.tally("segment").items():
             name = names.get(segment, "") if segment != NO_SEGMENT else WARMING_UP
             yield "segment_customers", size, {**labels, "segment": str(segment), "name": name}
 

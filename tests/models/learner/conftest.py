@@ -9,28 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.catalogue import MODEL_FEATURES
 from models.learner.learner import Learner, LearnerConfig
 from models.learner.seeding import seed
 
-FEATURES = (
-    "days_since_seen",
-    "days_since_order",
-    "orders_hl180d",
-    "spend_hl180d",
-    "orders_hl30d",
-    "views_hl7d",
-    "views_hl30d",
-    "cart_adds_hl7d",
-    "searches_hl7d",
-    "checkouts_hl7d",
-    "wishlist_adds_hl30d",
-    "sessions_7d",
-    "average_order_value",
-    "view_to_cart",
-    "cart_to_order",
-    "distinct_products",
-    "cart_value",
-)
+FEATURES = MODEL_FEATURES
 
 # Typical values in the order of FEATURES: share, then how such a customer looks. Money in minor units.
 ARCHETYPES = {

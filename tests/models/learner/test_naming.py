@@ -5,28 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.catalogue import MODEL_FEATURES
 from models.learner.naming import HALF, NAME_LENGTH_MAX, Named, _Portrait, _reading, contrasts, name_all
 from models.learner.phrases import ADJECTIVES, NOUNS, PLAIN_NAME, spelled_out
 
-FEATURES = (
-    "days_since_seen",
-    "days_since_order",
-    "orders_hl180d",
-    "spend_hl180d",
-    "orders_hl30d",
-    "views_hl7d",
-    "views_hl30d",
-    "cart_adds_hl7d",
-    "searches_hl7d",
-    "checkouts_hl7d",
-    "wishlist_adds_hl30d",
-    "sessions_7d",
-    "average_order_value",
-    "view_to_cart",
-    "cart_to_order",
-    "distinct_products",
-    "cart_value",
-)
+FEATURES = MODEL_FEATURES
 RAW = {"days_since_order": 60.0, "orders_hl180d": 3.0}
 
 
