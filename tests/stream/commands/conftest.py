@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.kit.processes import alive, eventually
 
 COMMAND = [sys.executable, "-P", "-m", "stream.commands"]
 
@@ -53,23 +54,6 @@ class Up:
         self.process.send_signal(number)
         out, err = self.process.communicate()
         return Done(self.process.returncode, out, err)
-
-
-def eventually(true: Callable[[], bool]) -> bool:
-    """Look until it holds; gives up after a while only so that a broken test ends."""
-    for _ in range(3000):
-        if true():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; a zombie that nobody reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.fixture

@@ -6,33 +6,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from stream.embedded import guard
 from stream.embedded.supervisor import Child, stop
+from tests.kit.processes import alive, eventually
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
-
-
-def eventually(true: Callable[[], bool]) -> bool:
-    """Look until it holds; gives up after a while only so that a broken test ends."""
-    for _ in range(1500):
-        if true():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; a zombie that nobody reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_child_runs_in_its_own_group_under_its_own_pid_and_ends_on_request(tmp_path: Path) -> None:
