@@ -13,6 +13,7 @@ from schemas.kinds import Kind
 
 MINUTE, HALF_HOUR, HOUR, DAY = 60_000, 1_800_000, 3_600_000, 86_400_000
 LATE = 24 * HOUR
+CART_KEPT = 50
 YEAR_1990 = 631_152_000_000
 
 COUNTED = {
@@ -88,21 +89,52 @@ class Customer:
     event_ids: RecentIds = field(default_factory=lambda: RecentIds(1))
     order_ids: RecentIds = field(default_factory=lambda: RecentIds(30))
 
+    def take(self, event: Event, *, late: bool) -> str:
+        """Let one event happen; what became of it: applied, replayed, event_repeat or order_repeat."""
+        if event.offset < self.next_offset[event.source]:
+            return "replayed"
+        self.next_offset[event.source] = event.offset + 1
+        if not late and self.event_ids.repeats(event.time, event.id):
+            self.duplicates += 1
+            return "event_repeat"
+        if event.kind in ORDER_KINDS:
+            known = False
+            if not late or event.kind is Kind.ORDER_LINE:
+                known = self.order_ids.repeats(event.time, event.order)
+            if known and event.kind is Kind.PURCHASE:
+                self.duplicates += 1
+                return "order_repeat"
+            event = replace(event, opens_order=not known)
+        self.events.append(event)
+        self.late += late
+        return "applied"
+
     def decayed(self, half_life_days: int, now: int, amounts: list[tuple[int, float]]) -> float:
         return math.fsum(amount * 0.5 ** ((now - time) / (half_life_days * DAY)) for time, amount in amounts)
 
-    def cart(self) -> Cart:
-        cleared = [e.time for e in self.events for o in e.operations if o.product == 0 and o.quantity == 0]
+    def cart_floor(self) -> tuple[int, int]:
+        """(time of the latest clear, time that a cart operation must be later than to count)."""
+        cleared = max(
+            (e.time for e in self.events for o in e.operations if not o.product and not o.quantity), default=0
+        )
         bought = [e.time for e in self.events if e.kind in ORDER_KINDS]
-        floor = max([*cleared, *bought, self.last_seen - 30 * DAY])
-        operations = sorted(
+        return cleared, max([cleared, *bought, self.last_seen - 30 * DAY])
+
+    def cart_operations(self) -> list[tuple[int, int, int, int, int]]:
+        """(time, event id, product, quantity, price) of everything that counts, in order."""
+        _, floor = self.cart_floor()
+        return sorted(
             (e.time, e.id, o.product, o.quantity, o.price)
             for e in self.events
+            if e.operations and e.time > floor
             for o in e.operations
-            if e.time > floor and (o.product, o.quantity) != (0, 0)
+            if (o.product, o.quantity) != (0, 0)
         )
-        kept = operations[-50:]
-        cart = Cart(truncated=len(operations) > 50)
+
+    def cart(self) -> Cart:
+        operations = self.cart_operations()
+        kept = operations[-CART_KEPT:]
+        cart = Cart(truncated=len(operations) > CART_KEPT)
         for product in {operation[2] for operation in kept}:
             items = sum(quantity for _, _, p, quantity, _ in kept if p == product)
             value = sum(quantity * price for _, _, p, quantity, price in kept if p == product)
@@ -208,27 +240,9 @@ class Shop:
                 self.counts.refused += 1
                 return
             self.customers[event.customer] = Customer()
-        customer = self.customers[event.customer]
-        if event.offset < customer.next_offset[event.source]:
-            self.counts.replayed += 1
-            return
-        customer.next_offset[event.source] = event.offset + 1
         late = event.time < self.watermark[event.source] - LATE
-        if not late and customer.event_ids.repeats(event.time, event.id):
-            customer.duplicates += 1
-            self.counts.event_repeat += 1
-            return
-        if event.kind in ORDER_KINDS:
-            known = False
-            if not late or event.kind is Kind.ORDER_LINE:
-                known = customer.order_ids.repeats(event.time, event.order)
-            if known and event.kind is Kind.PURCHASE:
-                customer.duplicates += 1
-                self.counts.order_repeat += 1
-                return
-            event = replace(event, opens_order=not known)
-        customer.events.append(event)
-        customer.late += late
-        self.counts.applied += 1
-        self.counts.late += late
-        self.counts.custom += event.kind is Kind.ACTIVITY
+        outcome = self.customers[event.customer].take(event, late=late)
+        setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
+        if outcome == "applied":
+            self.counts.late += late
+            self.counts.custom += event.kind is Kind.ACTIVITY
