@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from pathlib import Path
 
 from stream.embedded.broker import API_VERSIONS
@@ -38,15 +39,28 @@ def jars() -> Path:
     return folder
 
 
-def kafka(folder: Path, *, heap: str = "512m") -> Server:
-    """Return a Kafka node, not started; its log and data go to `folder`. EmbeddedFailed without Java or Maven."""
+@dataclass(frozen=True, slots=True)
+class Via:
+    """A second listener whose clients are told another port: that of a proxy in front of it."""
+
+    port: int
+    """Where Kafka listens."""
+    told: int
+    """Where its metadata says that it listens."""
+
+
+def kafka(folder: Path, *, heap: str = "512m", data: Path | None = None, via: Via | None = None) -> Server:
+    """Return a Kafka node, not started; its log goes to `folder`, its data too unless `data` is another folder.
+
+    `restart` keeps the data. EmbeddedFailed without Java or Maven.
+    """
     classpath = f"{jars()}/*"
+    data = data or folder / "kafka-data"
 
     def command(port: int) -> list[str]:
         properties = folder / "server.properties"
-        data = folder / "kafka-data"
         folder.mkdir(parents=True, exist_ok=True)
-        properties.write_text(_properties(port, free_port(), data), encoding="utf-8")
+        properties.write_text(_properties(port, free_port(), data, via), encoding="utf-8")
         logging = folder / "log4j2.properties"
         logging.write_text(_LOGGING, encoding="utf-8")
         shutil.rmtree(data, ignore_errors=True)
@@ -62,13 +76,16 @@ def kafka(folder: Path, *, heap: str = "512m") -> Server:
     return Server("kafka", command, API_VERSIONS, 8, folder)
 
 
-def _properties(port: int, controller: int, data: Path) -> str:
+def _properties(port: int, controller: int, data: Path, via: Via | None) -> str:
+    here = f",VIA://{HOST}:{via.port}" if via else ""
+    told = f",VIA://{HOST}:{via.told}" if via else ""
     return f"""\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{HOST}:{controller}
-listeners=PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}
-advertised.listeners=PLAINTEXT://{HOST}:{port}
+listeners=PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}{here}
+advertised.listeners=PLAINTEXT://{HOST}:{port}{told}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,VIA:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
