@@ -54,3 +54,31 @@ class EventBatch:
 
     def __len__(self) -> int:
         return len(self.customer)
+
+    def cut(self, start: int, end: int) -> EventBatch:
+        """Return the events from `start` to before `end` as a batch of their own."""
+        if (start, end) == (0, len(self)):
+            return self
+        mine = slice(start, end)
+        item, cart, order = (
+            np.flatnonzero((event >= start) & (event < end))
+            for event in (self.item_event, self.cart_event, self.order_event)
+        )
+        return EventBatch(
+            source=self.source[mine],
+            offset=self.offset[mine],
+            customer=self.customer[mine],
+            key=self.key[mine],
+            time_ms=self.time_ms[mine],
+            kind=self.kind[mine],
+            event_hash=self.event_hash[mine],
+            item_event=self.item_event[item] - start,
+            item_product=self.item_product[item],
+            cart_event=self.cart_event[cart] - start,
+            cart_product=self.cart_product[cart],
+            cart_quantity=self.cart_quantity[cart],
+            cart_price_minor=self.cart_price_minor[cart],
+            order_event=self.order_event[order] - start,
+            order_hash=self.order_hash[order],
+            order_amount_minor=self.order_amount_minor[order],
+        )

@@ -1,7 +1,8 @@
 """Raw Kafka records to one EventBatch and the dead letters of whatever is none.
 
 Every record ends as exactly one event or one letter, whatever it holds; nothing here raises for what a record says.
-The usual chunk costs one JSON parse per record, one validation and a few C loops. A record that the fast validation
+The usual chunk costs one JSON parse per record, one validation and a few C loops. One pass takes the records of any
+number of partitions: live groups are small, and each would pay for itself what a pass costs at least. A record that the fast validation
 turns down is folded (other names and shapes), tried again, and judged by the pydantic models last: they decide every
 refusal.
 
@@ -10,16 +11,20 @@ Chunks of 500 keep the parsed objects in the processor's cache; longer ones meas
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from models.batch import EventBatch
+from models.batch import SOURCES, EventBatch
 from schemas.dead_letter import DETAIL_CHARS_MAX, UNDECODABLE, Reason, Refusal
 from schemas.events import EVENT, FAST_EVENTS
 from schemas.folding import fold
@@ -36,6 +41,8 @@ OTHER_NAMES = "(other)"
 _validate = FAST_EVENTS.validator.validate_python
 _judge = EVENT.validator.validate_python
 _loads = orjson.loads
+_PLACE = itemgetter(0)
+T = TypeVar("T")
 
 
 class Record(Protocol):
@@ -65,9 +72,17 @@ class Letter(NamedTuple):
     value: bytes | None
 
 
+class Portion(NamedTuple):
+    """Records of one partition of one source topic, in the log's order (offsets rising)."""
+
+    partition: int
+    source: int
+    records: Sequence[Record]
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a fetch of one partition holds: records read = len(batch) + len(letters)."""
+    """What the records of one partition hold: records read = len(batch) + len(letters)."""
 
     batch: EventBatch
     letters: list[Letter]
@@ -91,20 +106,26 @@ class Decoder:
         self._tolerance_ms = future_tolerance_s * 1000
         self._names: set[str] = set()
 
-    def decode(self, source: int, topic: str, partition: int, records: Sequence[Record], now_ms: int) -> Decoded:
-        """Decode records of one source topic in the log's order (offsets rising); never raises for what they hold."""
+    def decode(self, portions: Sequence[Portion], now_ms: int) -> dict[int, Decoded]:
+        """Decode the records of one or more partitions in one pass; never raises for what they hold.
+
+        The portions of one partition stand together. Its batch holds their events in the order of `portions`.
+        """
         extractor = Extractor(currency=self._currency, digits=self._digits, time_max_ms=now_ms + self._tolerance_ms)
-        run = _Run(source, f"{topic}/{partition}/", extractor, self._unknown_is_activity)
-        for start in range(0, len(records), CHUNK_RECORDS):
-            run.chunk(records[start : start + CHUNK_RECORDS])
-        run.letters.sort(key=lambda letter: letter.offset)
-        return Decoded(
-            batch=extractor.batch(source),
-            letters=run.letters,
-            custom=self._first_names(extractor.custom),
-            without_id=run.without_id,
-            undecodable=sum(letter.reason in UNDECODABLE for letter in run.letters),
-        )
+        run = _Run(portions, extractor, self._unknown_is_activity)
+        for start in range(0, len(run.records), CHUNK_RECORDS):
+            run.chunk(start)
+        decoded = {}
+        for partition, start, end, batch in run.by_partition():
+            letters = run.letters(start, end)
+            decoded[partition] = Decoded(
+                batch=batch,
+                letters=letters,
+                custom=self._first_names(Counter(_between(extractor.custom, start, end))),
+                without_id=len(_between(run.without_id, start, end)),
+                undecodable=sum(letter.reason in UNDECODABLE for letter in letters),
+            )
+        return decoded
 
     def _first_names(self, custom: Counter[str]) -> Counter[str]:
         """Count names after the first hundred together: names are input, and input is bounded."""
@@ -117,58 +138,90 @@ class Decoder:
 
 
 class _Run:
-    """The state of one `decode`."""
+    """The state of one `decode`. A record goes by its place: its position among the records of all portions."""
 
-    def __init__(self, source: int, place: str, extractor: Extractor, unknown_is_activity: bool) -> None:
-        self._source = source
-        self._place = place
+    def __init__(self, portions: Sequence[Portion], extractor: Extractor, unknown_is_activity: bool) -> None:
+        self.records: list[Record] = []
+        self.without_id: list[tuple[int, None]] = []
+        self._portions = portions
+        self._starts: list[int] = []
+        for portion in portions:
+            self._starts.append(len(self.records))
+            self.records += portion.records
         self._extractor = extractor
         self._unknown_is_activity = unknown_is_activity
-        self.letters: list[Letter] = []
-        self.without_id = 0
+        self._refused: list[tuple[int, Refusal]] = []
 
-    def chunk(self, records: Sequence[Record]) -> None:
+    def chunk(self, start: int) -> None:
         """Parse, validate and extract up to CHUNK_RECORDS records."""
-        documents = _parse(records)
+        documents = _parse(self.records[start : start + CHUNK_RECORDS])
         events: list[Fields | None] = _validate(documents)
-        if not all(events):
-            records, kept = self._repair(records, documents, events)
+        if all(events):
+            places, kept = np.arange(start, start + len(events)), events
         else:
-            kept = events  # type: ignore[assignment] # all() has just shown that no element is None
+            places, kept = self._repair(start, documents, events)
         while kept:
-            refused = self._extractor.append(kept, _offsets(records), [record.key for record in records])
+            refused = self._extractor.append(kept, places)  # type: ignore[arg-type] # neither way leaves a None
             if not refused:
                 return
-            for at, refusal in refused.items():
-                self._refuse(records[at], refusal)
-            records = [record for at, record in enumerate(records) if at not in refused]
+            self._refused += [(int(places[at]), refusal) for at, refusal in refused.items()]
+            places = np.delete(places, list(refused))
             kept = [event for at, event in enumerate(kept) if at not in refused]
 
+    def by_partition(self) -> Iterator[tuple[int, int, int, EventBatch]]:
+        """Yield each partition, the places where its records start and end, and its events."""
+        bounds = [*self._starts, len(self.records)]
+        places = self._extractor.places()
+        cuts = np.searchsorted(places, bounds)
+        batch = self._extractor.batch(
+            source=np.repeat(np.array([portion.source for portion in self._portions], np.int8), np.diff(cuts)),
+            offset=_joined([_offsets(portion.records) for portion in self._portions if portion.records])[places],
+            keys=[self.records[place].key for place in places.tolist()],
+        )
+        at = 0
+        for partition, portions in groupby(self._portions, key=_PLACE):
+            end = at + len(list(portions))
+            yield partition, bounds[at], bounds[end], batch.cut(int(cuts[at]), int(cuts[end]))
+            at = end
+
+    def letters(self, start: int, end: int) -> list[Letter]:
+        """Return the letters of the records between two places."""
+        self._refused.sort(key=_PLACE)
+        letters = []
+        for place, refusal in self._refused[_range(self._refused, start, end)]:
+            record, source = self.records[place], self._portion(place).source
+            letters.append(Letter(source, record.offset, refusal.reason, refusal.detail, record.key, record.value))
+        return letters
+
+    def _portion(self, place: int) -> Portion:
+        return self._portions[bisect_right(self._starts, place) - 1]
+
     def _repair(
-        self, records: Sequence[Record], documents: list[Any], events: list[Fields | None]
-    ) -> tuple[list[Record], list[Fields]]:
-        """Fold and judge what the fast validation turned down; returns the events of the chunk and their records."""
+        self, start: int, documents: list[Any], events: list[Fields | None]
+    ) -> tuple[NDArray[np.int64], list[Fields | None]]:
+        """Fold and judge what the fast validation turned down; the chunk's events, and their places."""
         folded: dict[int, Fields] = {}
         for at, event in enumerate(events):
             if event is not None:
                 continue
             found = self._fold(documents[at])
             if isinstance(found, Refusal):
-                self._refuse(records[at], found)
+                self._refused.append((start + at, found))
             else:
                 folded[at] = found
         without_id = [at for at, event in folded.items() if "event_id" not in event]
         for at in without_id:
-            folded[at]["event_id"] = f"{self._place}{records[at].offset}"
+            partition, source, _ = self._portion(start + at)
+            folded[at]["event_id"] = f"{SOURCES[source]}/{partition}/{self.records[start + at].offset}"
         for (at, event), again in zip(folded.items(), _validate(list(folded.values())), strict=True):
             found = again or judge(event)
             if isinstance(found, Refusal):
-                self._refuse(records[at], found)
+                self._refused.append((start + at, found))
             else:
                 events[at] = found
-        self.without_id += sum(events[at] is not None for at in without_id)
-        pairs = [(record, event) for record, event in zip(records, events, strict=True) if event is not None]
-        return [record for record, _ in pairs], [event for _, event in pairs]
+        self.without_id += [(start + at, None) for at in without_id if events[at] is not None]
+        there = [at for at, event in enumerate(events) if event is not None]
+        return np.array(there, np.int64) + start, [events[at] for at in there]
 
     def _fold(self, document: Any) -> Fields | Refusal:
         if isinstance(document, Refusal):
@@ -176,11 +229,6 @@ class _Run:
         if type(document) is not dict:
             return Refusal("not_an_object", "the JSON is not an object")
         return fold(document, unknown_is_activity=self._unknown_is_activity)
-
-    def _refuse(self, record: Record, refusal: Refusal) -> None:
-        self.letters.append(
-            Letter(self._source, record.offset, refusal.reason, refusal.detail, record.key, record.value)
-        )
 
 
 def judge(event: Fields) -> Fields | Refusal:
@@ -242,28 +290,14 @@ def _offsets(records: Sequence[Record]) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.fromiter((record.offset for record in records), np.int64, size)
 
 
-def merge(parts: Sequence[Decoded]) -> Decoded:
-    """One Decoded of several (one or more), in their order; positions of the sparse columns move along."""
-    batches = [part.batch for part in parts]
-    starts = np.cumsum([0, *(len(batch) for batch in batches[:-1])])
-    shifted = ("item_event", "cart_event", "order_event")
-    columns: dict[str, Any] = {"customer": [], "key": []}
-    for batch in batches:
-        columns["customer"] += batch.customer
-        columns["key"] += batch.key
-    for name in EventBatch.__slots__:
-        if name not in columns:
-            arrays = [getattr(batch, name) for batch in batches]
-            if name in shifted:
-                arrays = [array + start for array, start in zip(arrays, starts, strict=True)]
-            columns[name] = np.concatenate(arrays)
-    custom: Counter[str] = Counter()
-    for part in parts:
-        custom.update(part.custom)
-    return Decoded(
-        batch=EventBatch(**columns),
-        letters=[letter for part in parts for letter in part.letters],
-        custom=custom,
-        without_id=sum(part.without_id for part in parts),
-        undecodable=sum(part.undecodable for part in parts),
-    )
+def _between(found: Sequence[tuple[int, T]], start: int, end: int) -> list[T]:
+    """Return what was found from place `start` to before `end`."""
+    return [what for _, what in found[_range(found, start, end)]]
+
+
+def _range(found: Sequence[tuple[int, Any]], start: int, end: int) -> slice:
+    return slice(bisect_left(found, start, key=_PLACE), bisect_left(found, end, key=_PLACE))
+
+
+def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -7,7 +7,6 @@ which events to leave out.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import compress
 from operator import itemgetter
@@ -30,27 +29,25 @@ _MONEY = mask(Kind.ADD_TO_CART, Kind.REMOVE_FROM_CART, Kind.PURCHASE, Kind.ORDER
 
 
 class Extractor:
-    """Collects the columns of one fetch of one source topic; `append` chunks, then `batch` once."""
+    """Collects the columns of one decoding; `append` chunks, then `batch` once."""
 
     def __init__(self, *, currency: str, digits: int, time_max_ms: int) -> None:
         self._currency = currency.upper()
         self._digits = digits
         self._time_max_ms = time_max_ms
         self._customers: list[str] = []
-        self._keys: list[bytes | None] = []
         self._kinds = bytearray()
         self._times: list[NDArray[np.int64]] = []
         self._hashes: list[NDArray[np.uint64]] = []
-        self._offsets: list[NDArray[np.int64]] = []
+        self._places: list[NDArray[np.int64]] = []
         self._items = Items()
         self._carts = Carts()
         self._orders = Orders(digits)
-        self.custom: Counter[str] = Counter()
+        self.custom: list[tuple[int, str]] = []
+        """Place and name of each event that is plain activity."""
 
-    def append(
-        self, events: Sequence[Fields], offsets: NDArray[np.int64], keys: list[bytes | None]
-    ) -> dict[int, Refusal]:
-        """Take a chunk of one or more validated events.
+    def append(self, events: Sequence[Fields], places: NDArray[np.int64]) -> dict[int, Refusal]:
+        """Take a chunk of one or more validated events, with the places of their records, rising over all calls.
 
         Returns {} and keeps them, or keeps none and returns the refused positions: call again without those.
         """
@@ -74,24 +71,28 @@ class Extractor:
         self._carts.extend(where, events, kinds)
         self._orders.extend(compress(where, ordering), orders, whole, computed)
         if Kind.ACTIVITY in kinds:
-            activity = compress(events, kinds.translate(_ACTIVITY))
-            self.custom.update(event.get("name") or "activity" for event in activity)
+            activity = kinds.translate(_ACTIVITY)
+            names = [event.get("name") or "activity" for event in compress(events, activity)]
+            self.custom += zip(compress(places.tolist(), activity), names, strict=True)
         self._customers += customers
-        self._keys += keys
         self._kinds += kinds
         self._times.append(time_ms)
         self._hashes.append(np.fromiter(text_hashes(event_ids), np.uint64, size))
-        self._offsets.append(offsets)
+        self._places.append(places)
         return refused
 
-    def batch(self, source: int) -> EventBatch:
-        """Return everything appended, as one batch."""
+    def places(self) -> NDArray[np.int64]:
+        """(E,) places of the events' records."""
+        return _joined(self._places, np.int64)
+
+    def batch(self, *, source: NDArray[np.int8], offset: NDArray[np.int64], keys: list[bytes | None]) -> EventBatch:
+        """Return everything appended as one batch; what the events' records say of themselves is given (E each)."""
         items, carts, orders = self._items, self._carts, self._orders
         return EventBatch(
-            source=np.full(len(self._customers), source, np.int8),
-            offset=_joined(self._offsets, np.int64),
+            source=source,
+            offset=offset,
             customer=self._customers,
-            key=self._keys,
+            key=keys,
             time_ms=_joined(self._times, np.int64),
             kind=np.frombuffer(self._kinds, np.int8),
             event_hash=_joined(self._hashes, np.uint64),

@@ -15,7 +15,7 @@ from models import features, rows
 from models.apply import Watermarks, apply
 from models.columns import CustomerTable
 from stream import shoppers
-from stream.decode import Decoder
+from stream.decode import Decoder, Portion
 from stream.partition import publish
 
 EVENTS = 400_000
@@ -69,7 +69,7 @@ def _run(records: list[Raw], size: int) -> tuple[dict[str, float], int]:
         group = records[start : start + size]
         groups += 1
         at = clock()
-        decoded = decoder.decode(0, "clickstream", 0, group, NOW_MS)
+        decoded = decoder.decode([Portion(0, 0, group)], NOW_MS)[0]
         now = clock()
         spent["decode"] += now - at
         applied = apply(table, decoded.batch, watermarks, lambda _customer, _key: True)

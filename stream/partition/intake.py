@@ -1,4 +1,4 @@
-"""What came in: decoding a group, counting positions, and the limit on records that cannot be decoded."""
+"""What came in: counting positions, and the limit on records that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 
 from models.batch import SOURCES
-from stream.decode import Decoded, Decoder, merge
 from stream.errors import TooManyDeadLetters
 from stream.partition.inbox import Arrived
 from stream.partition.meta import TopicPosition
@@ -41,17 +40,6 @@ class StopLimit:
             raise TooManyDeadLetters(
                 f"partition {self._partition}: {self._bad} of the last {self._records} records cannot be decoded{where}"
             )
-
-
-def decode_group(decoder: Decoder, partition: int, group: Sequence[Arrived], now_ms: int) -> Decoded:
-    """Decode the batches of a group, joined per source topic in order of arrival."""
-    parts = []
-    for source, topic in enumerate(SOURCES):
-        batches = [arrived.records for arrived in group if arrived.source == source]
-        if batches:
-            records = batches[0] if len(batches) == 1 else [record for batch in batches for record in batch]
-            parts.append(decoder.decode(source, topic, partition, records, now_ms))
-    return parts[0] if len(parts) == 1 else merge(parts)
 
 
 def count_positions(positions: dict[str, TopicPosition], group: Sequence[Arrived]) -> None:

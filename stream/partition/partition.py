@@ -24,7 +24,7 @@ from models.judge import REASONS, Judged, Naming, Rules, judge
 from stream.decode import Decoded, Letter
 from stream.partition import publish
 from stream.partition.inbox import Arrived, Inbox
-from stream.partition.intake import StopLimit, count_positions, decode_group
+from stream.partition.intake import StopLimit, count_positions
 from stream.partition.letters import buried
 from stream.partition.log import PartitionLog
 from stream.partition.meta import META_KEY, Meta, TopicPosition
@@ -36,8 +36,6 @@ log = structlog.get_logger(__name__)
 
 SLICE = 2_000
 """Customers handled between two turns of the loop where many are handled: a few milliseconds."""
-LONG = 1_000
-"""Events after whose decoding the loop gets a turn."""
 BACKOFF_MAX_S = 2.0
 PRUNE_S = 60.0
 """Time between two looks for recent ids that nothing can repeat any more."""
@@ -95,9 +93,7 @@ class Partition:
             group = await self.inbox.take()
             async with self.lock:
                 # 1. Decode: each record becomes one event or one dead letter.
-                decoded = decode_group(self.shared.decoder, self.number, group, self.shared.now_ms())
-                if len(decoded.batch) > LONG:
-                    await asyncio.sleep(0)
+                decoded = await self.shared.decoding.decode(self.number, group)
                 # 2. Apply the events to the customers' columns; dead letters are acked before their batch.
                 applied = self._apply(decoded)
                 await self._bury(decoded, applied, group)

@@ -1,4 +1,4 @@
-"""What all partitions of a worker share: settings, decoder, clock, metrics, and how to end the process."""
+"""What all partitions of a worker share: settings, decoding, clock, metrics, and how to end the process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import structlog
 from stream.decode import Decoder
 from stream.errors import LivesegmentError
 from stream.metrics import Metrics
+from stream.partition.decoding import Decoding
 from stream.partitioner import partition_of
 from stream.settings import Settings
 
@@ -25,12 +26,13 @@ class Shared:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.decoder = Decoder(
+        decoder = Decoder(
             currency=settings.currency,
             currency_digits=settings.currency_digits,
             unknown_events=settings.unknown_events,
             future_tolerance_s=settings.future_tolerance_s,
         )
+        self.decoding = Decoding(decoder, self.now_ms)
         self.metrics = Metrics()
 
     @staticmethod

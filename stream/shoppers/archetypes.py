@@ -24,8 +24,7 @@ TYPES: tuple[tuple[str, Kind], ...] = (
     ("add_to_wishlist", Kind.ADD_TO_WISHLIST),
     ("share", Kind.ACTIVITY),
     ("begin_checkout", Kind.BEGIN_CHECKOUT),
-    ("add_shipping_info", Kind.CHECKOUT_STEP),
-    ("add_payment_info", Kind.CHECKOUT_STEP),
+    ("checkout_step", Kind.CHECKOUT_STEP),
     ("purchase", Kind.PURCHASE),
     ("refund", Kind.REFUND),
 )
@@ -35,7 +34,7 @@ BROWSING = 9
 """The first so many types are drawn while browsing; the others follow from carts and orders."""
 VIEW_ITEM, VIEW_ITEM_LIST, PAGE_VIEW, SEARCH = range(4)
 ADD_TO_CART, REMOVE_FROM_CART, VIEW_CART, ADD_TO_WISHLIST, SHARE = range(4, 9)
-BEGIN_CHECKOUT, ADD_SHIPPING_INFO, ADD_PAYMENT_INFO, PURCHASE, REFUND = range(9, 14)
+BEGIN_CHECKOUT, CHECKOUT_STEP, PURCHASE, REFUND = range(9, 13)
 
 KIND_OF_TYPE: NDArray[np.int64] = np.array([int(kind) for _, kind in TYPES], dtype=np.int64)
 

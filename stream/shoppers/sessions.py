@@ -72,8 +72,8 @@ def visit(visits: Visits, catalogue: Catalogue, next_order: int, rng: np.random.
     steps = [
         browse,
         _step(visits, begins, checkout_ms, kinds.BEGIN_CHECKOUT),
-        _step(visits, buys | (begins & (chance[3] < 0.4)), checkout_ms + 2_000, kinds.ADD_SHIPPING_INFO),
-        _step(visits, buys, checkout_ms + 9_000, kinds.ADD_PAYMENT_INFO),
+        _step(visits, buys | (begins & (chance[3] < 0.4)), checkout_ms + 2_000, kinds.CHECKOUT_STEP),
+        _step(visits, buys, checkout_ms + 9_000, kinds.CHECKOUT_STEP),
         _step(visits, returns, checkout_ms + later_ms, kinds.BEGIN_CHECKOUT),
         _purchases(visits, orders, of_session, purchase_ms + 10_000),
     ]

@@ -16,7 +16,7 @@ from models.batch import EventBatch
 from schemas.dead_letter import REASONS, Refusal
 from schemas.events import FAST_EVENTS
 from schemas.folding import fold
-from stream.decode import Decoder, judge
+from stream.decode import Decoded, Decoder, Portion, judge
 from tests.stream.decode_kit import EVENTS, NOW_MS, Raw, event, records
 
 COUNT = int(os.environ.get("LIVESEGMENT_PROPERTY_RECORDS", "100000"))
@@ -71,15 +71,40 @@ def test_what_the_fast_path_accepts_the_models_accept_with_equal_fields(seed) ->
     assert accepted > len(documents) // 10, "the generator makes too few good events to say anything"
 
 
+def facts(decoded: Decoded) -> list[Any]:
+    """Everything that was decoded, in a form that compares; the order of products within a batch means nothing."""
+    batch = decoded.batch
+    items = sorted(zip(batch.item_event.tolist(), batch.item_product.tolist(), strict=True))
+    columns = [name for name in EventBatch.__slots__ if not name.startswith("item_")]
+    return [decoded.letters, decoded.custom, decoded.without_id, decoded.undecodable, items] + [
+        list(getattr(batch, name)) for name in columns
+    ]
+
+
+@pytest.mark.parametrize("seed", SEEDS[:4])
+def test_partitions_decoded_in_one_pass_are_what_each_is_alone(seed) -> None:
+    rng = random.Random(seed)
+    portions = [
+        Portion(partition, source, list(records(rng.choice((0, 1, 40, 700)), rng, spoilt=0.2)))
+        for partition in (4, 0, 7)
+        for source in (0, 1)
+    ]
+    together = decoder().decode(portions, NOW_MS)
+    assert list(together) == [4, 0, 7]
+    for partition, decoded in together.items():
+        alone = decoder().decode([portion for portion in portions if portion.partition == partition], NOW_MS)
+        assert facts(decoded) == facts(alone[partition])
+
+
 @pytest.mark.parametrize("seed", SEEDS[:4])
 def test_every_record_is_one_event_or_one_letter_and_its_neighbours_do_not_matter(seed) -> None:
     log = records(2_000, random.Random(1000 + seed), spoilt=0.2)
-    together = decoder().decode(0, "clickstream", 3, log, NOW_MS)
+    together = decoder().decode([Portion(3, 0, log)], NOW_MS)[3]
     offsets = together.batch.offset.tolist() + [letter.offset for letter in together.letters]
     assert sorted(offsets) == [record.offset for record in log]
     assert {letter.reason for letter in together.letters} <= set(REASONS)
     assert len({letter.reason for letter in together.letters}) >= 8
-    alone = [decoder().decode(0, "clickstream", 3, [record], NOW_MS) for record in log]
+    alone = [decoder().decode([Portion(3, 0, [record])], NOW_MS)[3] for record in log]
     assert together.letters == [letter for one in alone for letter in one.letters]
     assert together.without_id == sum(one.without_id for one in alone)
     assert_equal(together.batch, [one.batch for one in alone if len(one.batch)])
@@ -96,8 +121,8 @@ def test_folded_events_mean_the_same_as_the_records_they_come_from(seed) -> None
         document = orjson.loads(record.value)
         document["user_id"], document["messageId"] = document.pop("customer_id"), document.pop("event_id")
         renamed.append(Raw(orjson.dumps(document), offset=record.offset))
-    usual = decoder().decode(0, "clickstream", 0, log, NOW_MS)
-    other = decoder().decode(0, "clickstream", 0, renamed, NOW_MS)
+    usual = decoder().decode([Portion(0, 0, log)], NOW_MS)[0]
+    other = decoder().decode([Portion(0, 0, renamed)], NOW_MS)[0]
     assert usual.letters == other.letters == []
     assert_equal(usual.batch, [other.batch])
 
@@ -105,7 +130,7 @@ def test_folded_events_mean_the_same_as_the_records_they_come_from(seed) -> None
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=40), JSON.map(orjson.dumps)), max_size=5))
 def test_no_bytes_make_it_raise(values) -> None:
     log = [Raw(value, offset=at * 2) for at, value in enumerate(values)]
-    decoded = decoder().decode(1, "purchases", 0, log, NOW_MS)
+    decoded = decoder().decode([Portion(0, 1, log)], NOW_MS)[0]
     assert len(decoded.batch) + len(decoded.letters) == len(log)
 
 
@@ -115,7 +140,7 @@ def test_no_bytes_make_it_raise(values) -> None:
 )
 def test_no_field_makes_it_raise(fields, changes) -> None:
     log = [Raw(orjson.dumps(event(dict(fields)) | changes))]
-    decoded = decoder(unknown_events="dead_letter").decode(0, "clickstream", 0, log, NOW_MS)
+    decoded = decoder(unknown_events="dead_letter").decode([Portion(0, 0, log)], NOW_MS)[0]
     assert len(decoded.batch) + len(decoded.letters) == 1
 
 

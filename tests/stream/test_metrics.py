@@ -10,7 +10,7 @@ import numpy as np
 from models.apply import Applied, Watermarks
 from models.judge import Judged
 from stream import metrics as module
-from stream.decode import Decoded, Decoder
+from stream.decode import Decoded, Decoder, Portion
 from stream.metrics import CUSTOM_NAMES, LATENCY_SAMPLES, Metrics
 from tests.stream.partition.kit import START_MS, arrived, views
 
@@ -19,7 +19,7 @@ NOTHING = np.empty(0, dtype=np.int64)
 
 def decoded(custom: str | None = None) -> Decoded:
     decoder = Decoder(currency="USD", currency_digits=2, unknown_events="activity", future_tolerance_s=300)
-    found = decoder.decode(0, "clickstream", 0, list(views(0, ["c1"]).value), START_MS)
+    found = decoder.decode([Portion(0, 0, list(views(0, ["c1"]).value))], START_MS)[0]
     return found if custom is None else replace(found, custom=Counter({custom: 2}))
 
 

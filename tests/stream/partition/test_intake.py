@@ -6,12 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.decode import Decoder
 from stream.errors import TooManyDeadLetters
-from stream.partition.inbox import Arrived
-from stream.partition.intake import StopLimit, count_positions, decode_group
+from stream.partition.intake import StopLimit, count_positions
 from stream.partition.meta import TopicPosition
-from tests.stream.partition.kit import START_MS, arrived, views
+from tests.stream.partition.kit import arrived
 
 
 def test_positions_move_to_the_next_offset_of_each_topic() -> None:
@@ -34,15 +32,6 @@ def test_however_often_records_are_read_again_each_counts_once(size: int, replay
             end = max(end, offsets[-1] + 1)
     count_positions(positions, [arrived(0, range(size))])
     assert (positions["clickstream"].next, positions["clickstream"].read) == (size, size)
-
-
-def test_batches_of_a_group_are_decoded_per_topic_in_order_of_arrival() -> None:
-    decoder = Decoder(currency="USD", currency_digits=2, unknown_events="activity", future_tolerance_s=300)
-    first, second = views(0, ["c1", "c2"]), views(2, ["c3"])
-    group = [Arrived(0, list(each.value), each) for each in (first, second)]
-    decoded = decode_group(decoder, 0, group, START_MS + 3_600_000)
-    assert list(decoded.batch.customer) == ["c1", "c2", "c3"]
-    assert decoded.batch.offset.tolist() == [0, 1, 2]
 
 
 def test_a_full_window_of_mostly_undecodable_records_stops_the_worker_with_an_action() -> None:

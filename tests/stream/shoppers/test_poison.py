@@ -9,7 +9,7 @@ import pytest
 
 from models.batch import SOURCES
 from schemas.dead_letter import REASONS
-from stream.decode import Decoder
+from stream.decode import Decoder, Portion
 from stream.shoppers import POISON_SORTS, Config, generate
 from stream.shoppers.config import DEFAULT_START_MS
 
@@ -22,7 +22,7 @@ def decode(records, topic="clickstream"):
         SimpleNamespace(key=key, value=value, offset=offset, timestamp=NOW_MS)
         for offset, (key, value, *_) in enumerate(records)
     ]
-    return decoder.decode(SOURCES.index(topic), topic, 0, consumed, NOW_MS)
+    return decoder.decode([Portion(0, SOURCES.index(topic), consumed)], NOW_MS)[0]
 
 
 @pytest.mark.parametrize("sort", POISON_SORTS, ids=lambda sort: sort.name)

@@ -1,0 +1,66 @@
+"""Decoding in shared passes: each partition gets its own events, and a failure reaches everybody who asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from stream.decode import Decoded, Decoder, Portion
+from stream.partition.decoding import Decoding
+from stream.partition.inbox import Arrived
+from tests.stream.partition.kit import START_MS, views
+
+
+class Counting(Decoder):
+    """Counts its passes."""
+
+    passes = 0
+
+    def decode(self, portions: Sequence[Portion], now_ms: int) -> dict[int, Decoded]:
+        self.passes += 1
+        return super().decode(portions, now_ms)
+
+
+def counting() -> Counting:
+    return Counting(currency="USD", currency_digits=2)
+
+
+def group_of(*batches: Any) -> list[Arrived]:
+    return [Arrived(0, list(each.value), each) for each in batches]
+
+
+async def test_groups_that_ask_in_the_same_turns_share_a_pass_and_get_their_own_events() -> None:
+    decoder = counting()
+    decoding = Decoding(decoder, lambda: START_MS + 3_600_000)
+    first = group_of(views(0, ["c1", "c2"]), views(2, ["c3"]))
+    second = group_of(views(7, ["c4"]))
+    found = await asyncio.gather(decoding.decode(3, first), decoding.decode(1, second))
+    assert [each.batch.customer for each in found] == [["c1", "c2", "c3"], ["c4"]]
+    assert [each.batch.offset.tolist() for each in found] == [[0, 1, 2], [7]]
+    assert decoder.passes == 1
+    assert (await decoding.decode(1, second)).batch.customer == ["c4"]
+    assert decoder.passes == 2
+
+
+async def test_a_partition_that_is_taken_away_meanwhile_does_not_hold_up_the_others() -> None:
+    decoding = Decoding(counting(), lambda: START_MS + 3_600_000)
+    gone = asyncio.create_task(decoding.decode(0, group_of(views(0, ["c1"]))))
+    stays = asyncio.create_task(decoding.decode(1, group_of(views(0, ["c2"]))))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert (await stays).batch.customer == ["c2"]
+
+
+async def test_an_error_of_the_pass_reaches_everybody_who_asked() -> None:
+    def broken_clock() -> int:
+        raise OSError("no clock")
+
+    decoding = Decoding(counting(), broken_clock)
+    asked = [asyncio.create_task(decoding.decode(number, group_of(views(0, ["c1"])))) for number in range(2)]
+    await asyncio.wait(asked)
+    for task in asked:
+        with pytest.raises(OSError, match="no clock"):
+            task.result()
