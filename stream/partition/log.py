@@ -25,6 +25,7 @@ from aiokafka.structs import RecordMetadata
 
 from schemas.topics import CHANGELOG, SEGMENT_CHANGES
 from stream.errors import Fenced, KafkaUnreachable
+from stream.failpoints import hit
 from stream.partition.meta import OWNER_KEY
 
 Row: TypeAlias = tuple[bytes, bytes | None]
@@ -37,6 +38,8 @@ REQUEST_BYTES = 4 << 20
 PROBES = 3
 """How often a broker must fail at `InitProducerId` before it is taken for one that does not know it."""
 PROBE_WAIT_S = 0.5
+_SENT = {CHANGELOG: "rows_sent", SEGMENT_CHANGES: "changes_sent"}
+"""Failpoint between the sending of a request and its answer, by topic."""
 
 
 class PartitionLog:
@@ -70,6 +73,7 @@ class PartitionLog:
             # Idempotent batches of this producer id and epoch, without the transaction that aiokafka would demand.
             # Private, hence the pinned version and the test that a zombie is refused.
             self._producer._txn_manager.transactional_id = None  # noqa: SLF001 (see above)
+        hit("init_producer")
 
     @property
     def fence_restarted(self) -> bool:
@@ -92,6 +96,7 @@ class PartitionLog:
         if offset < 0:
             raise Fenced(f"partition {self.number}: the broker took the owner's marker but did not say where")
         self._expected = offset + 1
+        hit("marker")
         return offset
 
     async def write(self, rows: Iterable[Row]) -> None:
@@ -117,6 +122,7 @@ class PartitionLog:
     async def send_changes(self, records: list[tuple[bytes, bytes]]) -> None:
         """Write segment changes `(customer, value)`."""
         await self._send(SEGMENT_CHANGES, [(key, value, []) for key, value in records], self.number)
+        hit("changes_acked")
 
     async def _send(self, topic: str, records: list[OutRecord], partition: int) -> list[RecordMetadata]:
         return [ack for ack, _ in await self._send_counted(topic, records, partition)]
@@ -128,6 +134,7 @@ class PartitionLog:
         try:
             for batch, count in self._batches(records):
                 acked = await self._producer.send_batch(batch, topic, partition=partition)
+                hit(_SENT.get(topic, ""))
                 acks.append((await acked, count))
         except ProducerFenced as error:
             raise Fenced(

@@ -22,6 +22,7 @@ from models.clock import StreamClock
 from models.columns import COL, CustomerTable
 from models.judge import REASONS, Judged, Naming, Rules, judge
 from stream.decode import Decoded, Letter
+from stream.failpoints import hit
 from stream.partition import publish
 from stream.partition.inbox import Arrived, Inbox
 from stream.partition.intake import StopLimit, count_positions
@@ -94,8 +95,10 @@ class Partition:
             async with self.lock:
                 # 1. Decode: each record becomes one event or one dead letter.
                 decoded = await self.shared.decoding.decode(self.number, group)
+                hit("decoded")
                 # 2. Apply the events to the customers' columns; dead letters are acked before their batch.
                 applied = self._apply(decoded)
+                hit("applied")
                 await self._bury(decoded, applied, group)
                 # 3. Assign: whose record changes?
                 judged = self._judge(applied.touched, applied.rows, "behaviour")
@@ -105,6 +108,7 @@ class Partition:
             # 6. Only now may Faust commit past it.
             for arrived in group:
                 arrived.ack()
+            hit("acked")
             self.shared.metrics.observe(group, decoded, applied, judged)
 
     async def publish(self, slots: NDArray[np.int64], judged: Judged) -> None:
@@ -118,6 +122,7 @@ class Partition:
         # ① Rows; the partition's own row travels first, with the `sent` of the step before.
         await self.writer.write([(META_KEY, self.meta.encode()), *rows.encode(self.table, published)])
         self.table.dirty[published] = False
+        hit("rows_acked")
         # ② Change events and ③ Redis records; each needs only the rows.
         moved_ids = [self.table.ids[slot] for slot in moved]
         events = publish.changes(moved_ids, self.table.gather(moved), self.meta.names) if len(moved) else []
@@ -146,6 +151,7 @@ class Partition:
         """Use a model from the next group on."""
         self.model = served.model
         self.naming = Naming({segment: self.meta.name_index(name) for segment, name in served.names.items()})
+        hit("model_swapped")
 
     async def flush(self) -> None:
         """Write the rows of all dirty customers and the partition's own row: what must precede an offset commit."""
@@ -168,6 +174,7 @@ class Partition:
             if time.monotonic() - self._pruned_at >= PRUNE_S:
                 self._pruned_at = time.monotonic()
                 self.table.prune(self.watermarks.oldest)
+        hit("dirty_flushed")
 
     async def write_meta(self) -> None:
         """Write the partition's own row; an acked write also proves that this worker still owns the partition."""
@@ -186,6 +193,7 @@ class Partition:
         except Wiped:
             await self._reclaim()
             await self.patiently(lambda: self.view.write(records))
+        hit("redis_written")
 
     async def check_view(self) -> None:
         """Look whether Redis lost its data; if so claim it anew and write every record again."""
@@ -201,6 +209,7 @@ class Partition:
         await self.write_meta()
         if await self.patiently(lambda: self.view.claim(boot, self.epoch)) < 0:
             return await self._reclaim()
+        hit("redis_claimed")
         if self.rebuilding is None:
             self.rebuilding = asyncio.create_task(self.shared.guarded(self._rebuild_later()))
         return None

@@ -14,6 +14,7 @@ from models.batch import SOURCES
 from models.columns import COL
 from schemas.topics import CHANGELOG, SEGMENT_CHANGES
 from stream.errors import BrokenChangelog, TopicsDiffer
+from stream.failpoints import hit
 from stream.partition import publish
 from stream.partition.partition import SLICE, Partition
 from stream.partition.recovery import read_changelog
@@ -34,16 +35,19 @@ async def take_over(partition: Partition, bootstrap: str) -> None:
         partition.epoch = await partition.writer.mark()
         # A5. Read the changelog up to it; the last record of a key wins.
         await read_changelog(partition, bootstrap)
+        hit("changelog_read")
         check_partitions(partition)
         # A6. Claim Redis; where it is not complete, write everything.
         claim = await partition.patiently(partial(partition.view.claim, boot, partition.epoch))
         if claim != Claim.WIPED:
             break
+    hit("redis_claimed")
     if claim == Claim.INCOMPLETE:
         await rebuild(partition)
     # A7. What may not have been sent is sent again, unchanged.
     # A8. Sequence numbers go on from the highest one used.
     partition.seq = await resend(partition)
+    hit("resent")
     partition.meta.sent = partition.seq
     log.info(
         "partition_taken_over",

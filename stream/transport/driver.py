@@ -19,6 +19,7 @@ import aiokafka
 from faust.transport.drivers import aiokafka as stock
 from faust.types.tuples import TP
 
+from stream.failpoints import hit
 from stream.transport.commit import DeliveryOrder
 from stream.transport.message import BatchMessage, Record
 
@@ -123,6 +124,7 @@ class BatchConsumer(stock.Consumer):
         """Make state durable up to the offsets first: a commit without it would lose events."""
         await self.app.livesegment_owner.before_commit(offsets)
         committed: bool = await super()._commit_offsets(offsets, start_new_transaction)
+        hit("committed")
         return committed
 
     async def perform_seek(self) -> None:

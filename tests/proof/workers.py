@@ -33,7 +33,7 @@ class Exit:
     code: int
     """Exit code; negative is the signal that ended it."""
     reason: str
-    """What its last `worker_stopped` line says, else the last lines of its log."""
+    """The signal that ended it; else what its last `worker_stopped` line says; else the last lines of its log."""
     log: Path
 
 
@@ -165,7 +165,7 @@ class Workers:
 
     def _look_after(self, slot: Slot) -> None:
         if slot.child is not None and slot.child.exit_code is not None:
-            self.exits.append(Exit(slot.number, slot.child.exit_code, reason(slot.log), slot.log))
+            self.exits.append(Exit(slot.number, slot.child.exit_code, reason(slot), slot.log))
             slot.child = None
             slot.due = time.monotonic() + BACKOFF_S
         first = not slot.starts
@@ -177,9 +177,11 @@ class Workers:
             slot.child.start()
 
 
-def reason(log: Path) -> str:
-    """Return why a worker ended, from its log."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+def reason(slot: Slot) -> str:
+    """Return why the process of a slot ended."""
+    if slot.child is not None and (slot.child.exit_code or 0) < 0:
+        return slot.child.why()
+    lines = slot.log.read_text(encoding="utf-8", errors="replace").splitlines() if slot.log.exists() else []
     for line in reversed(lines):
         if '"worker_stopped"' in line:
             return str(json.loads(line)["reason"])
