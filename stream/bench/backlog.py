@@ -19,12 +19,12 @@ GROWTH = (10_000, 1_000_000)
 STOCK_EVENTS = 40_000
 
 
-def floor_and_job() -> Iterator[dict[str, Any]]:
+def floor_and_job(broker: str) -> Iterator[dict[str, Any]]:
     """Alternate fetching-and-parsing with the whole durable job over the same records."""
     given = shop(EVENTS, CUSTOMERS)
     floors, jobs = [], []
     for _ in range(RUNS):
-        with lab() as here:
+        with lab(broker) as here:
             ends = here.preload(given)
             floors.append(floor(here, ends))
             jobs.append(job(here, ends))
@@ -33,13 +33,13 @@ def floor_and_job() -> Iterator[dict[str, Any]]:
     yield {"stage": "job_to_floor", "events": given.count, "ratio": round(_median(jobs) / _median(floors), 3)}
 
 
-def growth() -> Iterator[dict[str, Any]]:
+def growth(broker: str) -> Iterator[dict[str, Any]]:
     """CPU per event at few customers and at a million, alternated."""
     loads = {customers: shop(EVENTS, customers) for customers in GROWTH}
     runs: dict[int, list[tuple[float, float]]] = {customers: [] for customers in GROWTH}
     for _ in range(RUNS - 1):
         for customers, given in loads.items():
-            with lab() as here:
+            with lab(broker) as here:
                 runs[customers].append(job(here, here.preload(given)))
     for customers, found in runs.items():
         yield {**_line("growth", EVENTS, found), "customers": customers}
@@ -47,10 +47,10 @@ def growth() -> Iterator[dict[str, Any]]:
     yield {"stage": "growth_ratio", "events": EVENTS, "ratio": round(many / few, 3)}
 
 
-def stock() -> Iterator[dict[str, Any]]:
+def stock(broker: str) -> Iterator[dict[str, Any]]:
     """Stock Faust doing the same job per event: agent, table, one HSET."""
     given = shop(STOCK_EVENTS, CUSTOMERS)
-    with lab() as here:
+    with lab(broker) as here:
         here.preload(given)
         command = [sys.executable, "-m", "stream.bench.stock", here.settings.kafka, here.settings.redis_url]
         said = _ask([*command, str(given.count)], here)

@@ -21,6 +21,7 @@ from schemas.topics import CLICKSTREAM, PURCHASES
 from stream import shoppers, topics
 from stream.clients import kafka_admin
 from stream.embedded.broker import broker
+from stream.embedded.kafka import kafka
 from stream.embedded.redis import redis, url
 from stream.partitioner import partition_of
 from stream.replay.applied import wait_until_applied
@@ -31,6 +32,8 @@ BATCH_BYTES = 256 * 1024
 READY_S = 60.0
 
 Ends = dict[tuple[str, int], int]
+BROKERS = {"embedded": broker, "kafka": kafka}
+"""Brokers to measure on; Apache Kafka needs Java and Maven."""
 
 
 @dataclass(slots=True)
@@ -93,12 +96,12 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab() -> Iterator[Lab]:
-    """Start the servers; everything ends and is removed with the block."""
+def lab(kind: str = "embedded") -> Iterator[Lab]:
+    """Start a broker of that kind and a Redis; everything ends and is removed with the block."""
     with tempfile.TemporaryDirectory(prefix="livesegment-bench-") as name:
         folder = Path(name)
-        with broker(folder) as kafka, redis(folder) as store:
-            settings = load(kafka=kafka.address, redis_url=url(store), data_dir=folder, partitions=PARTITIONS)
+        with BROKERS[kind](folder) as served, redis(folder) as store:
+            settings = load(kafka=served.address, redis_url=url(store), data_dir=folder, partitions=PARTITIONS)
             with kafka_admin(settings) as admin:
                 topics.create(admin, settings)
             environment = {

@@ -22,9 +22,9 @@ WARM_UP_S = 10
 CUSTOMERS = 20_000
 
 
-def measure() -> Iterator[dict[str, Any]]:
+def measure(broker: str) -> Iterator[dict[str, Any]]:
     """Preload nothing: send at the rate from another process and watch the worker."""
-    with lab() as here:
+    with lab(broker) as here:
         here.preload(shop(200_000, CUSTOMERS))
         with here.worker("--clock", "event", LIVESEGMENT_METRICS_INTERVAL_S="1") as worker:
             command = [sys.executable, "-m", "stream.bench.feed", here.settings.kafka, str(RATE_PER_S), str(CUSTOMERS)]
@@ -43,6 +43,7 @@ def measure() -> Iterator[dict[str, Any]]:
     events = sum(found["events_per_s"])
     yield {
         "stage": "live",
+        "broker": broker,
         "events": round(events),
         "events_per_s": round(events / max(1, len(found["events_per_s"]))),
         "cpu_us_per_event": round(share * SECONDS / events * 1e6, 2),

@@ -19,9 +19,9 @@ SPAN_MS = 10 * 86_400_000
 SETTLE_S = 3.0
 
 
-def measure() -> Iterator[dict[str, Any]]:
+def measure(broker: str) -> Iterator[dict[str, Any]]:
     """Send each customer's events in two steps and read the worker's memory after each."""
-    with lab() as here, here.worker("--clock", "event") as worker:
+    with lab(broker) as here, here.worker("--clock", "event") as worker:
         sizes = []
         for first, last in ((0, FEW), (FEW, MANY)):
             given = visitors(first, last)
