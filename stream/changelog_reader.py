@@ -6,6 +6,7 @@ Between two flushes the changelog lags behind a worker's memory by up to a commi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import aiokafka
@@ -49,18 +50,21 @@ class State:
     partitions: list[PartitionState]
 
 
-def read_state(settings: Settings) -> State:
-    """Read the changelog from its beginning to its present end. Raises KafkaUnreachable and BrokenChangelog."""
+def read_state(settings: Settings, only: Collection[int] | None = None) -> State:
+    """Read the changelog, or the partitions `only`, from its beginning to its present end.
+
+    Raises KafkaUnreachable and BrokenChangelog.
+    """
     wait_for_kafka(settings)
     try:
-        return asyncio.run(_read(settings))
+        return asyncio.run(_read(settings, only))
     except KafkaError as error:
         raise KafkaUnreachable(f"Kafka at {settings.kafka} failed: {error}") from error
     except (rows.UnknownRowVersion, rows.MalformedRow, UnknownMetaVersion) as error:
         raise BrokenChangelog(f"the changelog cannot be read: {error}") from error
 
 
-async def _read(settings: Settings) -> State:
+async def _read(settings: Settings, only: Collection[int] | None) -> State:
     consumer = aiokafka.AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
         enable_auto_commit=False,
@@ -69,7 +73,8 @@ async def _read(settings: Settings) -> State:
     )
     try:
         await consumer.start()
-        numbers = sorted(consumer.partitions_for_topic(CHANGELOG) or await _partitions(consumer))
+        there = consumer.partitions_for_topic(CHANGELOG) or await _partitions(consumer)
+        numbers = sorted(there if only is None else there & set(only))
         states = {TopicPartition(CHANGELOG, number): PartitionState(number) for number in numbers}
         reader = rows.RowReader()
         consumer.assign(list(states))

@@ -7,6 +7,7 @@ nothing with `models` but the kinds of events and what the fields of an `EventBa
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from schemas.kinds import Kind
@@ -83,6 +84,9 @@ class Customer:
     """Everything that counted for one customer."""
 
     events: list[Event] = field(default_factory=list)
+    """What counted."""
+    arrived: list[tuple[Event, bool, str]] = field(default_factory=list)
+    """(event, whether it was late, what became of it) of everything that came, in order."""
     duplicates: int = 0
     late: int = 0
     next_offset: list[int] = field(default_factory=lambda: [0, 0])
@@ -91,6 +95,11 @@ class Customer:
 
     def take(self, event: Event, *, late: bool) -> str:
         """Let one event happen; what became of it: applied, replayed, event_repeat or order_repeat."""
+        outcome = self._outcome(event, late=late)
+        self.arrived.append((event, late, outcome))
+        return outcome
+
+    def _outcome(self, event: Event, *, late: bool) -> str:
         if event.offset < self.next_offset[event.source]:
             return "replayed"
         self.next_offset[event.source] = event.offset + 1
@@ -224,21 +233,30 @@ class Counts:
     custom: int = 0
 
 
-class Shop:
-    """All customers of one partition, one event after the other."""
+def own_key(customer: str, key: bytes | None) -> bool:
+    """Whether a Kafka key is the customer's; events that say none are not looked at."""
+    return key is None or key == customer.encode()
 
-    def __init__(self) -> None:
+
+class Shop:
+    """All customers of one partition, one event after the other.
+
+    `right_key(customer, key)` is asked about the first event of each customer.
+    """
+
+    def __init__(self, right_key: Callable[[str, bytes | None], bool] = own_key) -> None:
+        self.right_key = right_key
         self.customers: dict[str, Customer] = {}
         self.watermark = [0, 0]
         self.counts = Counts()
 
-    def take(self, event: Event) -> None:
-        """Let one event happen, in the order in which the log has it."""
+    def take(self, event: Event) -> bool:
+        """Let one event happen, in the order in which the log has it; False where its key is not its customer's."""
         self.watermark[event.source] = max(self.watermark[event.source], event.time)
         if event.customer not in self.customers:
-            if event.key is not None and event.key != event.customer.encode():
+            if not self.right_key(event.customer, event.key):
                 self.counts.refused += 1
-                return
+                return False
             self.customers[event.customer] = Customer()
         late = event.time < self.watermark[event.source] - LATE
         outcome = self.customers[event.customer].take(event, late=late)
@@ -246,3 +264,4 @@ class Shop:
         if outcome == "applied":
             self.counts.late += late
             self.counts.custom += event.kind is Kind.ACTIVITY
+        return True
