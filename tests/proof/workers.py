@@ -12,12 +12,14 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from stream.embedded.supervisor import Child, stop
+from stream.failpoints import VARIABLE
 
 LOOK_S = 0.05
 BACKOFF_S = 0.5
@@ -80,6 +82,8 @@ class Workers:
         """False leaves ended workers ended."""
         self.environment = dict(environment)
         """Of processes started from now on."""
+        self.plans: deque[str] = deque()
+        """Failpoints of the next starts, one plan each; then none."""
         self._folder = folder
         self._options = options
         self._lock = threading.RLock()
@@ -172,6 +176,8 @@ class Workers:
         if slot.child is None and slot.wanted and (first or self.restarting) and time.monotonic() >= slot.due:
             slot.starts += 1
             environment = {**self.environment, "LIVESEGMENT_READY_FILE": str(slot.ready_file)}
+            if self.plans:
+                environment[VARIABLE] = self.plans.popleft()
             command = [sys.executable, "-m", "stream.commands", "worker", *self._options]
             slot.child = Child(f"worker-{slot.number}", command, slot.log, environment)
             slot.child.start()
