@@ -34,6 +34,21 @@ MetricName = Literal[
     "samples_refused",
     "vectors_learnt",
     "resident_bytes",
+    "last_stop",
+    "drift_alarms",
+    "drift_feature_changes",
+    "drift_share_changes",
+    "psi_feature",
+    "psi_shares",
+    "centroid_shift",
+    "novelty_share",
+    "challenges",
+    "segment_began",
+    "segment_ended",
+    "small_segments",
+    "k_silhouette",
+    "k_smallest_share",
+    "k_stability",
 ]
 
 
@@ -70,6 +85,55 @@ METRICS: dict[MetricName, MetricInfo] = {
     "samples_refused": MetricInfo("samples", "Feature samples that the learner could not use."),
     "vectors_learnt": MetricInfo("vectors", "Feature vectors that the learner was fed."),
     "resident_bytes": MetricInfo("bytes", "Memory of the worker process."),
+    "drift_alarms": MetricInfo(
+        "alarms",
+        "Changes in the distance of customers to their nearest centroid (ADWIN). The only drift that acts: a "
+        "challenger is made of the vectors since, and adopted if it is at least 2 % better.",
+    ),
+    "drift_feature_changes": MetricInfo(
+        "changes", "Changes in a feature since the model was adopted (ADWIN, label `feature`). A daily rhythm counts."
+    ),
+    "drift_share_changes": MetricInfo(
+        "changes", "Changes in a segment's share since the model was adopted (ADWIN, label `segment`)."
+    ),
+    "psi_feature": MetricInfo(
+        "index",
+        "How far a feature is from when the model was adopted (population stability index, label `feature`): under .1 "
+        "as before, over .2 far.",
+    ),
+    "psi_shares": MetricInfo("index", "The same for the segments' shares."),
+    "centroid_shift": MetricInfo(
+        "sd", "How far a centroid has moved since the model was adopted, in standard deviations (label `segment`)."
+    ),
+    "novelty_share": MetricInfo(
+        "share",
+        "Vectors farther from every centroid than 99 % were when the model was adopted: .01 is as then; more means "
+        "customers of a kind that no segment describes.",
+    ),
+    "challenges": MetricInfo(
+        "challenges",
+        "Challenges of the model by one made of the last vectors (labels `reason`: challenge, drift or seed; `winner`: "
+        "serving, refined or fresh).",
+    ),
+    "segment_began": MetricInfo(
+        "share",
+        "A segment began (labels `segment`, `kind`, `other`): born, or split from `other`, of whose members it has "
+        "this share, at least .25.",
+    ),
+    "segment_ended": MetricInfo(
+        "share",
+        "A segment ended (labels `segment`, `kind`, `other`): died, or merged into `other`, where this share of its "
+        "members went, at least .5.",
+    ),
+    "small_segments": MetricInfo("segments", "Segments of under 2 % of the customers: a sign of too many segments."),
+    "k_silhouette": MetricInfo("score", "Silhouette if there were so many segments (label `k`), -1 to 1."),
+    "k_smallest_share": MetricInfo("share", "Smallest segment if there were so many (label `k`)."),
+    "k_stability": MetricInfo(
+        "score", "Agreement of two halves of the customers on so many segments (adjusted Rand index, label `k`)."
+    ),
+    "last_stop": MetricInfo(
+        "exit code", "Why the worker before in its place stopped (label `reason`); absent if in order."
+    ),
 }
 """Every metric: its unit and what it measures, in plain words."""
 

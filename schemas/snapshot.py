@@ -7,15 +7,19 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.record import Counter, Milliseconds, SegmentId, SegmentName
-from schemas.sample import FeatureNames, Vector
+from schemas.sample import FEATURES_MAX, FeatureName, FeatureNames, Vector
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[2] = 2
+"""Written; version 1, which lacked clusterer, traits, history and around, is still read."""
 CLUSTERS_MIN = 2
 CLUSTERS_MAX = 64
 LINEAGE_MAX = 10_000
+HISTORY_MAX = 200
+"""Births and ends that a snapshot remembers."""
 
 IdText = Annotated[str, Field(pattern="^[0-9]{1,10}$")]
 Word = Annotated[str, Field(min_length=1, max_length=80)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Segment(BaseModel):
@@ -26,10 +30,36 @@ class Segment(BaseModel):
     id: SegmentId
     name: SegmentName
     words: Annotated[list[Word], Field(max_length=16)] = Field(description="What sets it apart, strongest first.")
-    share: Annotated[float, Field(ge=0, le=1)] = Field(description="Of the sampled customers.")
+    share: Share = Field(description="Of the sampled customers.")
     size_sampled: Counter
     centroid: Vector = Field(description="In the space of the transform: log1p, standardised, clipped.")
     weight: Annotated[float, Field(ge=0)]
+
+
+class LineageEvent(BaseModel):
+    """A birth or an end of a segment; the thresholds are in `models.learner.identity`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    version: Counter = Field(description="The first model to show it.")
+    at: Milliseconds
+    kind: Literal["born", "split", "died", "merged"]
+    segment: SegmentId = Field(description="The id that began (born, split) or ended (died, merged).")
+    other: SegmentId | None = Field(description="The id it came out of (split) or went into (merged).")
+    overlap: Share = Field(description="Share of the old segment's members that are in the new one.")
+
+
+class OtherK(BaseModel):
+    """What a number of segments at or near the present one looks like on the same vectors. Nothing acts on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    k: Annotated[int, Field(ge=CLUSTERS_MIN, le=CLUSTERS_MAX)]
+    silhouette: Annotated[float, Field(ge=-1, le=1)]
+    smallest_share: Share = Field(description="Under .02 is a sign of too many segments.")
+    stability: Annotated[float, Field(ge=-1, le=1)] = Field(
+        description="Adjusted Rand index of the labels by two halves of the vectors, clustered apart."
+    )
 
 
 class ModelSnapshot(BaseModel):
@@ -37,7 +67,7 @@ class ModelSnapshot(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     version: Counter = Field(description="Rises by one with each published model.")
     created_at: Milliseconds = Field(description="The stream's time, milliseconds since 1970.")
     k: Annotated[int, Field(ge=CLUSTERS_MIN, le=CLUSTERS_MAX)]
@@ -53,6 +83,16 @@ class ModelSnapshot(BaseModel):
     learnt: Counter = Field(description="Vectors fed so far.")
     seed: Counter
     halflife: Annotated[float, Field(ge=0, le=1)] = Field(description="Floor of the centroids' learning rate.")
+    clusterer: Literal["kmeans", "clustream"] = Field("kmeans", description="What follows the customers.")
+    traits: Annotated[list[FeatureName], Field(max_length=FEATURES_MAX)] = Field(
+        default_factory=list, description="Features that are no behaviour; only those that somebody asked for."
+    )
+    history: Annotated[list[LineageEvent], Field(max_length=HISTORY_MAX)] = Field(
+        default_factory=list, description="The latest births and ends of segments, oldest first."
+    )
+    around: Annotated[list[OtherK], Field(max_length=5)] = Field(
+        default_factory=list, description="Numbers of segments near k, when they were last tried."
+    )
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,10 +22,19 @@ from stream.settings import Settings
 log = structlog.get_logger(__name__)
 
 GATE_TIMEOUT_S = 30.0
+FOLLOW_MS = 250
+"""Longest that one reader keeps the other waiting: a learner that catches up, and the worker that follows."""
+SOURCE = TopicPartition(SEGMENT_MODELS, 0)
+VERSION = re.compile(rb'"version":\s*(\d{1,15})[,}\s]')
+"""Says which of many snapshots is the newest without reading them all."""
 
 
 class ModelsFeed:
-    """Reads snapshots as they are published; a bad one is refused and the last good one kept."""
+    """Reads snapshots as they are published; a bad one is refused and the last good one kept.
+
+    Of several snapshots of one version the first in the topic counts, for every reader: so two learners that both
+    believe to be in charge cannot give one id to two segments.
+    """
 
     def __init__(
         self,
@@ -41,6 +51,7 @@ class ModelsFeed:
         self._settings = settings
         self._features = tuple(features)
         self._adopt = adopt
+        self._reading = asyncio.Lock()
         self._consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest"
         )
@@ -48,39 +59,54 @@ class ModelsFeed:
     async def start(self) -> None:
         """Read to the topic's present end: a worker must not judge by no model while there is one."""
         await self._consumer.start()
-        source = TopicPartition(SEGMENT_MODELS, 0)
-        self._consumer.assign([source])
-        await self._consumer.seek_to_beginning(source)
+        self._consumer.assign([SOURCE])
+        await self._consumer.seek_to_beginning(SOURCE)
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Return once everything that is in the topic now has been read."""
         # Snapshots are produced one a batch, so even a broker that answers with the last batch's base offset is right.
-        end = (await self._consumer.end_offsets([source]))[source]
+        end = (await self._consumer.end_offsets([SOURCE]))[SOURCE]
         async with asyncio.timeout(GATE_TIMEOUT_S):
-            while await self._consumer.position(source) < end:
-                await self._read(500)
+            while await self._consumer.position(SOURCE) < end:
+                await self._read(FOLLOW_MS)
 
     async def follow(self) -> None:
         """Adopt what comes, for ever."""
         while True:
-            await self._read(1_000)
+            await self._read(FOLLOW_MS)
 
     async def stop(self) -> None:
         """Close the connection."""
         await self._consumer.stop()
 
     async def _read(self, timeout_ms: int) -> None:
-        for records in (await self._consumer.getmany(timeout_ms=timeout_ms)).values():
-            # Only the newest counts: each snapshot is whole.
-            for record in reversed(records):
-                if record.value is not None and self._take(record.value):
-                    break
+        async with self._reading:
+            for records in (await self._consumer.getmany(timeout_ms=timeout_ms)).values():
+                self._take_newest([record.value for record in records if record.value is not None])
+
+    def _take_newest(self, values: Sequence[bytes]) -> None:
+        """Take the newest good one of some snapshots: each is whole, so the others need not be looked at."""
+        first: dict[int, bytes] = {}
+        for value in values:
+            said = VERSION.search(value)
+            if said is None:
+                self._refuse("it says no version")
+            else:
+                first.setdefault(int(said[1]), value)
+        for version in sorted(first, reverse=True):
+            if self.newest is not None and version <= self.newest.version:
+                self._refuse(f"version {version} is not newer")
+            elif self._take(first[version]):
+                return
 
     def _take(self, value: bytes) -> bool:
         try:
             snapshot = ModelSnapshot.model_validate_json(value)
+            self.newest = snapshot
             model = Model.from_snapshot(snapshot, self._features)
         except ValueError as error:
             return self._refuse(_reason(error))
-        if self.latest is not None and snapshot.version < self.latest.version:
-            return self._refuse(f"version {snapshot.version} is older")
         self.latest = snapshot
         self._adopt(model, snapshot)
         return True

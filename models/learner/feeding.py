@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from river import cluster
 
-from models.learner.seeding import Labels, squared_distances, sums_by_label
+from models.learner.kmeans import Labels, squared_distances, sums_by_label
 from models.transform import Floats
 
 BLOCK = 256

@@ -1,19 +1,65 @@
 """Segments keep their identity when the model is seeded again: new centroids inherit the ids of those they match.
 
-Matching is the assignment of least total distance (Kuhn 1955, the "Hungarian method"), in one common space: the old
-centroids are taken back to raw features and through the new transform, because two scalers' spaces do not compare.
+Old and new centroids are matched by the members they share, over the same recent vectors: the assignment of greatest
+total overlap (Kuhn 1955, the "Hungarian method"). What became of whom is told with published thresholds, after
+Spiliopoulou et al. 2006, "MONIC: modeling and monitoring cluster transitions".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from models.learner.seeding import squared_distances
+from models.learner.kmeans import Labels, squared_distances
 from models.transform import Floats, Transform
+
+KEPT = 0.3
+"""A new segment has the id of an old one if shared members / members of either is at least this: half of one that was
+split in two, or one that took in another of its own size, still counts as the same."""
+
+SPLIT = 0.25
+"""A new id came out of an old segment if it holds at least this share of that one's members, and is no farther from
+it than its nearest neighbour was; else it was born."""
+
+MERGED = 0.5
+"""An old id went into a new segment if at least this share of its members is there; else it died."""
+
+NEARNESS = 0.5
+"""What being in the same place adds to the overlap of a pair when it is matched: of two halves, the one that did not
+move keeps the id."""
+
+FARTHEST = 1e6
+"""Reach of a segment that has no neighbour: any distance will do."""
+
+MEMBERS_MIN = 5
+"""With fewer members in the recent vectors a segment is matched by its place: a handful proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The segments before or after, in one scaled space, and who of the same N recent vectors is in which."""
+
+    centroids: Floats
+    """(k, F)."""
+    labels: Labels
+    """(N,) row of each vector's segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """A birth or an end."""
+
+    kind: Literal["born", "split", "died", "merged"]
+    segment: int
+    """The id that began (born, split) or ended (died, merged)."""
+    other: int | None
+    """The id it came out of (split) or went into (merged)."""
+    overlap: float
+    """Share of the old segment's members that are in the new one, 0..1; 0 for births and deaths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +73,11 @@ class Succession:
     born: tuple[int, ...]
     """Ids never used before, rising."""
     died: tuple[int, ...]
-    """Old ids that no new centroid inherits; never used again."""
+    """Old ids that no new centroid inherits, rising; never used again."""
     next_id: int
     """The next id never used."""
+    fates: tuple[Fate, ...] = ()
+    """One for each id that was born or died."""
 
 
 def first(k: int, next_id: int = 0) -> Succession:
@@ -39,7 +87,7 @@ def first(k: int, next_id: int = 0) -> Succession:
     (5, 6, 7)
     """
     ids = tuple(range(next_id, next_id + k))
-    return Succession(ids, (), ids, (), next_id + k)
+    return Succession(ids, (), ids, (), next_id + k, tuple(Fate("born", one, None, 0.0) for one in ids))
 
 
 def in_space_of(new: Transform, old: Transform, centroids: Floats) -> Floats:
@@ -48,35 +96,70 @@ def in_space_of(new: Transform, old: Transform, centroids: Floats) -> Floats:
     return moved
 
 
-def succeed(old: Floats, old_ids: Sequence[int], new: Floats, next_id: int) -> Succession:
-    """Match (m, F) old centroids with their ids to (k, F) new ones in the same space.
+def succeed(old: Segments, old_ids: Sequence[int], new: Segments, next_id: int) -> Succession:
+    """Give the new segments ids: of their predecessors, or from `next_id` on. Neither side may be empty.
 
-    A match counts only if the new centroid is no farther from its predecessor than the predecessor's own nearest
-    neighbour was: past that, customers would find the id of their segment on a different group of people, and an
-    honest death and birth is better.
-
-    >>> succeed(np.array([[0.0], [4.0]]), [3, 5], np.array([[4.1], [40.0], [0.2]]), next_id=6)
-    Succession(ids=(5, 6, 3), kept=(3, 5), born=(6,), died=(), next_id=7)
+    >>> before = Segments(np.array([[0.0], [4.0]]), np.repeat([0, 1], 10))
+    >>> after = Segments(np.array([[4.0], [0.0]]), np.repeat([1, 0], 10))
+    >>> succeed(before, [3, 5], after, next_id=6).ids
+    (5, 3)
     """
-    distances = np.sqrt(squared_distances(old, new))
-    reach = _reach(old)
+    shared = _shared(old, new)
+    distances = np.sqrt(squared_distances(old.centroids, new.centroids))
+    apart = distances / np.minimum(_reach(old.centroids), FARTHEST)[:, None]
+    likeness = _likeness(shared, apart)
     inherited: dict[int, int] = {}
-    for row, column in zip(*linear_sum_assignment(distances), strict=True):
-        if distances[row, column] <= reach[row]:
+    matched = linear_sum_assignment(likeness + NEARNESS / (1.0 + apart), maximize=True)
+    for row, column in zip(*matched, strict=True):
+        if likeness[row, column] >= KEPT:
             inherited[int(column)] = int(old_ids[row])
     ids: list[int] = []
     born: list[int] = []
-    for column in range(len(new)):
+    for column in range(len(new.centroids)):
         if column not in inherited:
             born.append(next_id + len(born))
         ids.append(inherited[column] if column in inherited else born[-1])
     kept = sorted(inherited.values())
     died = sorted(set(old_ids) - set(kept))
-    return Succession(tuple(ids), tuple(kept), tuple(born), tuple(died), next_id + len(born))
+    fates = tuple(_fates(shared, apart, list(old_ids), ids, frozenset(kept)))
+    return Succession(tuple(ids), tuple(kept), tuple(born), tuple(died), next_id + len(born), fates)
+
+
+def _shared(old: Segments, new: Segments) -> Floats:
+    """(m, k) vectors that are in old segment i and in new segment j."""
+    m, k = len(old.centroids), len(new.centroids)
+    return np.bincount(old.labels * k + new.labels, minlength=m * k).reshape(m, k).astype(np.float64)
+
+
+def _likeness(shared: Floats, apart: Floats) -> Floats:
+    """(m, k) shared members / members of either; by place, KEPT or nothing, where there are too few."""
+    before, after = shared.sum(axis=1), shared.sum(axis=0)
+    few = (before < MEMBERS_MIN)[:, None] | (after < MEMBERS_MIN)
+    either = np.maximum(before[:, None] + after - shared, 1.0)
+    likeness: Floats = np.where(few, KEPT * (apart <= 1.0), shared / either)
+    return likeness
+
+
+def _fates(
+    shared: Floats, apart: Floats, old_ids: Sequence[int], new_ids: Sequence[int], kept: frozenset[int]
+) -> Iterator[Fate]:
+    gone_to = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1.0)
+    for column, segment in enumerate(new_ids):
+        if segment not in kept:
+            row = int(gone_to[:, column].argmax())
+            overlap = float(gone_to[row, column])
+            split = overlap >= SPLIT and bool(apart[row, column] <= 1.0)
+            yield Fate("split" if split else "born", segment, old_ids[row] if split else None, overlap * split)
+    for row, segment in enumerate(old_ids):
+        if segment not in kept:
+            column = int(gone_to[row].argmax())
+            overlap = float(gone_to[row, column])
+            merged = overlap >= MERGED
+            yield Fate("merged" if merged else "died", segment, new_ids[column] if merged else None, overlap * merged)
 
 
 def _reach(centroids: Floats) -> Floats:
-    """(m,) distance of each centroid to its nearest neighbour; without one, any distance will do."""
+    """(m,) distance of each centroid to its nearest neighbour, infinite without one."""
     apart = np.sqrt(squared_distances(centroids, centroids))
     np.fill_diagonal(apart, np.inf)
     nearest: Floats = apart.min(axis=1)

@@ -1,26 +1,36 @@
 """The learner as a state machine: vectors in, snapshots out. No I/O, no clock, no threads of its own.
 
-    warming up --ready_to_seed--> (seed elsewhere) --adopt--> serving: fed in blocks, snapshot on demand
-                                        ^______________________________|  when the model has not the k asked for
+    warming up --due: seed--> serving: fed in blocks, snapshot on demand
+                                 |  due: challenge (every so many vectors), drift (after an alarm), seed (another k)
+                                 └─> settle: the winner serves, ids follow the members
 
-Seeding takes some 100 ms, so the owner runs `seeding.seed(learner.recent(), learner.k, learner.rng())` off its event
-loop and hands the result to `adopt`; vectors that arrive meanwhile are kept in the window as usual.
+What is `due` takes some 100 ms, so the owner runs it off its event loop and hands the outcome to `settle`; vectors that
+arrive meanwhile are kept and fed as usual.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.learner import identity, naming
-from models.learner.feeding import BLOCK, Feeder
-from models.learner.identity import Succession
+from models.learner.baseline import Baseline, Shift
+from models.learner.clusterer import CLUSTERERS, Clusterer
+from models.learner.config import LearnerConfig
+from models.learner.drift import DriftWatch
+from models.learner.feeding import BLOCK
+from models.learner.identity import Segments, Succession
+from models.learner.kmeans import Labels, squared_distances
+from models.learner.lineage import Lineage
 from models.learner.seeding import Seeding
+from models.learner.window import Window
+from models.learner.work import Outcome, Reason, Work
 from models.transform import Floats, Transform
-from schemas.snapshot import CLUSTERS_MAX, CLUSTERS_MIN, LINEAGE_MAX, ModelSnapshot, Segment
+from schemas.snapshot import CLUSTERS_MIN, FORMAT_VERSION, ModelSnapshot, OtherK, Segment
 
 POPULATION_MIN = 200
 """Vectors that make a window a fair picture of the population."""
@@ -30,40 +40,28 @@ RETRY_WARM_UPS_MAX = 64
 """A seeding that finds too few distinct vectors is tried again after 1, 2, 4, ... and at most this many warm-ups."""
 
 
-@dataclass(frozen=True, slots=True)
-class LearnerConfig:
-    """What a learner is asked for. Lengths in vectors."""
-
-    features: tuple[str, ...]
-    k: int
-    warm_up: int = 1000
-    """Vectors before the first seeding, and the length of the window of recent ones."""
-    seed: int = 7
-    floor: float = 0.005
-    """The smallest step of one vector, 0..1: about 1/floor vectors of a segment move its centroid."""
-    plain_words: Mapping[str, str] = field(default_factory=dict)
-    """Feature -> how people call it."""
-
-    def __post_init__(self) -> None:
-        if not self.features or len(set(self.features)) != len(self.features):
-            raise ValueError("a learner needs distinct features")
-        if not CLUSTERS_MIN <= self.k <= CLUSTERS_MAX or self.warm_up < 1 or not 0.0 < self.floor < 1.0:
-            raise ValueError(f"no learner has k {self.k}, warm_up {self.warm_up}, floor {self.floor}")
-
-
 @dataclass(slots=True)
 class _Serving:
     """The model as it is now."""
 
     transform: Transform
-    feeder: Feeder
+    clusterer: Clusterer
     ids: tuple[int, ...]
     shares: Floats
     """(k,) shares when this began to serve, believed for the part of the window that is not filled yet."""
+    watch: DriftWatch
+    baseline: Baseline | None
+    """None until the window is full again, after a restart."""
+
+    def nearest(self, scaled: Floats) -> tuple[Labels, Floats]:
+        """(N,) row of the nearest centroid of each vector, and its distance."""
+        squared = squared_distances(scaled, self.clusterer.centroids)
+        labels = squared.argmin(axis=1)
+        return labels, np.sqrt(squared[np.arange(len(labels)), labels])
 
 
 class Learner:
-    """Seeds, feeds and names one model. Not thread-safe: one owner calls it."""
+    """Seeds, feeds, challenges and names one model. Not thread-safe: one owner calls it."""
 
     def __init__(self, config: LearnerConfig) -> None:
         self.config = config
@@ -72,38 +70,42 @@ class Learner:
         """Vectors accepted in all, also in earlier lives."""
         self.refused = 0
         """Vectors refused because a value was not finite, in this life."""
-        self._window = np.zeros((config.warm_up, len(config.features)))
-        self._seen = 0
-        self._pending: list[Floats] = []
+        self.counts: Counter[str] = Counter()
+        """Alarms, and how work ended (`challenge_fresh`, `drift_serving`, ...), in this life."""
+        self.around: tuple[OtherK, ...] = ()
+        """Numbers of segments near k, when they were last tried."""
+        self.lineage = Lineage()
+        self._window = Window(config.window, len(config.features))
+        self._pending: list[tuple[Floats, NDArray[np.bool_]]] = []
         self._serving: _Serving | None = None
-        self._next_id = 0
-        self._lineage: dict[int, str] = {}
         self._seed_at = config.warm_up
         self._retry_after = config.warm_up
-        self._seedings = 0
+        self._challenge_at = config.challenge_every
+        self._look_at = 0
+        self._alarm_at: int | None = None
+        self._works = 0
         self._latest_ms = 0
 
     @classmethod
     def restore(cls, config: LearnerConfig, snapshot: ModelSnapshot) -> Self:
-        """Go on from a snapshot that passed `checks.check`: same ids, centroids, weights and names.
+        """Go on from a snapshot that passed `checks.check`: same ids, centroids, weights, names and history.
 
         Vectors that were waiting for a full block (under BLOCK) are lost with the old process. A snapshot of other
         features cannot be fed: its ids are retired, never to be used again, and a new warm-up begins. One with another
         k serves until enough vectors for a new seeding have come.
         """
         learner = cls(config)
-        learner.version, learner.learnt, learner._next_id = snapshot.version, snapshot.learnt, snapshot.next_id
-        learner._lineage = {int(segment): name for segment, name in snapshot.lineage.items()}
+        learner.version, learner.learnt = snapshot.version, snapshot.learnt
+        learner.lineage = Lineage.of(snapshot)
+        learner.around = tuple(snapshot.around)
         learner._latest_ms = snapshot.created_at
+        learner._look_at = config.challenge_every
         if list(snapshot.features) == list(config.features):
             segments = snapshot.centroids
-            learner._serving = _Serving(
+            learner._serving = learner._begin(
                 Transform.of(snapshot.mean, snapshot.scale, snapshot.clip),
-                Feeder(
-                    np.array([segment.centroid for segment in segments], np.float64),
-                    np.array([segment.weight for segment in segments], np.float64),
-                    config.floor,
-                ),
+                np.array([segment.centroid for segment in segments], np.float64),
+                np.array([segment.weight for segment in segments], np.float64),
                 tuple(segment.id for segment in segments),
                 np.array([segment.share for segment in segments], np.float64),
             )
@@ -120,66 +122,79 @@ class Learner:
         return self._serving is not None
 
     @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the segments as they are now; none while warming up."""
+        return self._serving.ids if self._serving else ()
+
+    @property
     def warm_up_left(self) -> int:
         """Vectors still needed before the first model."""
-        return 0 if self._serving else max(0, self._seed_at - self._seen)
+        return 0 if self._serving else max(0, self._seed_at - self._window.seen)
 
-    def add(self, vectors: Floats, now_ms: int) -> int:
+    @property
+    def watch(self) -> DriftWatch | None:
+        """The detectors of the model that serves."""
+        return self._serving.watch if self._serving else None
+
+    def add(self, vectors: Floats, now_ms: int, first: NDArray[np.bool_] | None = None) -> int:
         """Take (N, F) raw vectors as of `now_ms`; return how many were refused for a value that is not finite.
 
-        Raises ValueError when the width is wrong: that is a mistake of the caller, not of the data.
+        `first` (N,) says which are the first of a customer's visit: drift is looked for in those. None: all of them,
+        as in a sweep. Raises ValueError when the width is wrong: that is a mistake of the caller, not of the data.
         """
         if vectors.ndim != 2 or vectors.shape[1] != len(self.config.features):
             raise ValueError(f"vectors of shape {vectors.shape} for {len(self.config.features)} features")
-        accepted = vectors[np.isfinite(vectors).all(axis=1)]
+        finite = np.isfinite(vectors).all(axis=1)
+        accepted = vectors[finite]
         refused = len(vectors) - len(accepted)
         self.refused += refused
         self.learnt += len(accepted)
         self._latest_ms = max(self._latest_ms, now_ms)
-        self._remember(accepted)
+        self._window.put(accepted)
         if self._serving is not None and len(accepted):
-            self._feed(self._serving, accepted)
+            self._feed(self._serving, accepted, np.ones(len(accepted), np.bool_) if first is None else first[finite])
         return refused
 
-    def ready_to_seed(self) -> bool:
-        """Whether a seeding is due: enough vectors, and no model or not the k asked for."""
-        lacking = self._serving is None or len(self._serving.ids) != self.k
-        return lacking and self._seen >= self._seed_at
-
     def recent(self) -> Floats:
-        """(N, F) raw copies of the last vectors, N at most the warm-up, oldest first."""
-        size = len(self._window)
-        if self._seen < size:
-            return self._window[: self._seen].copy()
-        return np.roll(self._window, -(self._seen % size), axis=0)
+        """(N, F) raw copies of the last vectors, N at most `config.window`, oldest first."""
+        return self._window.last(self._window.size)
 
-    def rng(self) -> np.random.Generator:
-        """Make the generator of the next seeding; a fresh one every seeding, the same for the same history."""
-        return np.random.default_rng((self.config.seed, self._seedings, self._next_id))
+    def due(self) -> Work | None:
+        """Return the work that should be done now, if any; the same until `settle` is given its outcome."""
+        seen, serving = self._window.seen, self._serving
+        if serving is None or len(serving.ids) != self.k:
+            return self._work("seed", self.config.window) if seen >= self._seed_at else None
+        if self._alarm_at is not None and seen - self._alarm_at >= self.config.warm_up:
+            return self._work("drift", seen - self._alarm_at)
+        return self._work("challenge", self.config.window) if seen >= self._challenge_at else None
 
-    def adopt(self, seeding: Seeding) -> Succession | None:
-        """Serve a seeding; say which segments live on, were born and died.
+    def settle(self, outcome: Outcome) -> Succession | None:
+        """Take the outcome of the work that was due; say which segments live on, began and ended if the model changed.
 
-        None when it changes nothing: it found one cluster only, which is no segmentation, or as many as there are and
-        still not the number asked for. In both cases, and after fewer than asked for, a later warm-up tries again.
+        None when it does not: the challenger lost, or a seeding found one cluster only, which is no segmentation, or as
+        many as there are and still not the number asked for. After such a seeding a later warm-up tries again.
         """
-        self._seedings += 1
-        self._seed_at = self._seen + self._retry_after
-        self._retry_after = min(self._retry_after * RETRY_GROWTH, self.config.warm_up * RETRY_WARM_UPS_MAX)
-        old = self._serving
-        if seeding.k < CLUSTERS_MIN or (old is not None and len(old.ids) == seeding.k != self.k):
-            return None
-        if old is None:
-            succession = identity.first(seeding.k, self._next_id)
-        else:
-            moved = identity.in_space_of(seeding.transform, old.transform, old.feeder.centroids)
-            succession = identity.succeed(moved, old.ids, seeding.centroids, self._next_id)
-        weights = seeding.counts.astype(np.float64)
-        feeder = Feeder(seeding.centroids, weights, self.config.floor)
-        self._serving = _Serving(seeding.transform, feeder, succession.ids, weights / weights.sum())
-        self._pending = []
-        self._next_id = succession.next_id
-        return succession
+        seen = self._window.seen
+        self._works += 1
+        self._challenge_at = seen + self.config.challenge_every
+        if outcome.around:
+            self._look_at = seen + self.config.look_every
+            self.around = tuple(
+                OtherK(k=one.k, silhouette=one.silhouette, smallest_share=one.smallest_share, stability=one.stability)
+                for one in outcome.around
+            )
+        if outcome.reason == "drift":
+            self._alarm_at = None
+        found = outcome.seeding
+        if outcome.reason == "seed":
+            self._seed_at = seen + self._retry_after
+            self._retry_after = min(self._retry_after * RETRY_GROWTH, self.config.warm_up * RETRY_WARM_UPS_MAX)
+            old = self._serving
+            if found is not None and (found.k < CLUSTERS_MIN or (old and len(old.ids) == found.k != self.k)):
+                found = None
+        won = "serving" if found is None else "refined" if outcome.refined else "fresh"
+        self.counts[f"{outcome.reason}_{won}"] += 1
+        return None if found is None else self._adopt(found, refined=outcome.refined)
 
     def snapshot(self, now_ms: int) -> ModelSnapshot:
         """Publish the model as it is, as the next version, created at `now_ms` (or the latest vectors' time, if later).
@@ -191,37 +206,100 @@ class Learner:
             raise ValueError(f"no model yet: {self.warm_up_left} more vectors to warm up")
         self.version += 1
         window = serving.transform.apply(self.recent())
-        sampled = np.bincount(serving.feeder.assign(window), minlength=len(serving.ids))
-        unfilled = len(self._window) - len(window)
-        shares = (sampled + unfilled * serving.shares) / len(self._window)
+        sampled = np.bincount(serving.nearest(window)[0], minlength=len(serving.ids))
+        unfilled = self._window.size - len(window)
+        shares = (sampled + unfilled * serving.shares) / self._window.size
         named = self._names(serving, window, shares)
-        for segment_id, name in zip(serving.ids, named, strict=True):
-            self._lineage[segment_id] = name.name
-        # The oldest are forgotten first; next_id sees to it that they are never used again all the same.
-        self._lineage = dict(sorted(self._lineage.items())[-LINEAGE_MAX:])
-        return self._as_snapshot(serving, named, shares.tolist(), sampled.tolist(), max(now_ms, self._latest_ms))
+        created_at = max(now_ms, self._latest_ms)
+        self.lineage.publish(self.version, created_at, dict(zip(serving.ids, (n.name for n in named), strict=True)))
+        segments = [
+            Segment(
+                id=segment_id,
+                name=name.name,
+                words=list(name.words),
+                share=float(shares[row]),
+                size_sampled=int(sampled[row]),
+                centroid=serving.clusterer.centroids[row].tolist(),
+                weight=float(serving.clusterer.weights[row]),
+            )
+            for row, (segment_id, name) in enumerate(zip(serving.ids, named, strict=True))
+        ]
+        return self._as_snapshot(serving.transform, segments, created_at)
 
-    def _remember(self, vectors: Floats) -> None:
-        size = len(self._window)
-        kept = vectors[-size:]
-        positions = (self._seen + len(vectors) - len(kept) + np.arange(len(kept))) % size
-        self._window[positions] = kept
-        self._seen += len(vectors)
+    def shift(self) -> Shift | None:
+        """How far the recent vectors are from those the model was adopted on; None where that is not known."""
+        serving = self._serving
+        if serving is None or not len(self._window):
+            return None
+        scaled = serving.transform.apply(self.recent())
+        if serving.baseline is None:
+            if len(self._window) < self._window.size:
+                return None
+            serving.baseline = Baseline.of(scaled, serving.clusterer.centroids)
+        return serving.baseline.compare(scaled, serving.clusterer.centroids)
 
-    def _feed(self, serving: _Serving, vectors: Floats) -> None:
+    def _work(self, reason: Reason, count: int) -> Work:
+        vectors = self._window.last(max(count, self.config.warm_up))
+        serving = None if reason == "seed" else self._serving
+        return Work(
+            reason,
+            vectors,
+            self.k,
+            (self.config.seed, self._works, self.lineage.next_id),
+            (serving.transform, serving.clusterer.centroids) if serving else None,
+            look_around=reason != "drift" and self._window.seen >= self._look_at,
+        )
+
+    def _begin(
+        self, transform: Transform, centroids: Floats, weights: Floats, ids: tuple[int, ...], shares: Floats
+    ) -> _Serving:
+        clusterer = CLUSTERERS[self.config.clusterer](centroids, weights, self.config.floor)
+        return _Serving(transform, clusterer, ids, shares, DriftWatch(self.config.features, ids), None)
+
+    def _adopt(self, found: Seeding, *, refined: bool) -> Succession:
+        recent = self.recent()
+        scaled = found.transform.apply(recent)
+        old = self._serving
+        if old is None:
+            succession = identity.first(found.k, self.lineage.next_id)
+        elif refined:
+            succession = Succession(old.ids, tuple(sorted(old.ids)), (), (), self.lineage.next_id)
+        else:
+            labels = squared_distances(scaled, found.centroids).argmin(axis=1)
+            moved = identity.in_space_of(found.transform, old.transform, old.clusterer.centroids)
+            before = Segments(moved, old.nearest(old.transform.apply(recent))[0])
+            succession = identity.succeed(before, old.ids, Segments(found.centroids, labels), self.lineage.next_id)
+        self.lineage.note(succession)
+        weights = found.counts.astype(np.float64)
+        self._serving = self._begin(
+            found.transform, found.centroids, weights, succession.ids, weights / max(weights.sum(), 1.0)
+        )
+        self._serving.baseline = Baseline.of(scaled, found.centroids)
+        self._pending = []
+        return succession
+
+    def _feed(self, serving: _Serving, vectors: Floats, first: NDArray[np.bool_]) -> None:
         """Feed whole blocks; the rest waits for the next vectors."""
-        self._pending.append(vectors)
-        if sum(map(len, self._pending)) < BLOCK:
+        self._pending.append((vectors, first))
+        if sum(len(some) for some, _ in self._pending) < BLOCK:
             return
-        waiting = np.concatenate(self._pending)
+        waiting = np.concatenate([some for some, _ in self._pending])
+        firsts = np.concatenate([some for _, some in self._pending])
         whole = len(waiting) - len(waiting) % BLOCK
         scaled = serving.transform.apply(waiting[:whole])
         for start in range(0, whole, BLOCK):
-            serving.feeder.feed(scaled[start : start + BLOCK])
-        self._pending = [waiting[whole:].copy()] if whole < len(waiting) else []
+            block = scaled[start : start + BLOCK]
+            labels, distances = serving.nearest(block)
+            since = serving.watch.observe(block, labels, distances, firsts[start : start + BLOCK])
+            if since is not None:
+                self.counts["alarms"] += 1
+                if self._alarm_at is None:
+                    self._alarm_at = max(0, self._window.seen - (len(waiting) - start - BLOCK) - since)
+            serving.clusterer.feed(block)
+        self._pending = [(waiting[whole:].copy(), firsts[whole:].copy())] if whole < len(waiting) else []
 
     def _names(self, serving: _Serving, window: Floats, shares: Floats) -> list[naming.Named]:
-        centroids = serving.feeder.centroids
+        centroids = serving.clusterer.centroids
         if len(window) >= min(POPULATION_MIN, self.config.warm_up):
             mean, deviation = window.mean(axis=0), window.std(axis=0)
         else:
@@ -231,51 +309,28 @@ class Learner:
             self.config.features,
             naming.contrasts(centroids, mean, deviation),
             serving.transform.invert(centroids),
-            [self._lineage.get(segment) for segment in serving.ids],
+            [self.lineage.names.get(segment) for segment in serving.ids],
             self.config.plain_words,
         )
 
-    def _as_snapshot(
-        self,
-        serving: _Serving,
-        named: Sequence[naming.Named],
-        shares: Sequence[float],
-        sampled: Sequence[int],
-        created_at: int,
-    ) -> ModelSnapshot:
-        segments = [
-            Segment(
-                id=segment_id,
-                name=name.name,
-                words=list(name.words),
-                share=share,
-                size_sampled=size,
-                centroid=centroid,
-                weight=weight,
-            )
-            for segment_id, name, share, size, centroid, weight in zip(
-                serving.ids,
-                named,
-                shares,
-                sampled,
-                serving.feeder.centroids.tolist(),
-                serving.feeder.weights.tolist(),
-                strict=True,
-            )
-        ]
+    def _as_snapshot(self, transform: Transform, segments: list[Segment], created_at: int) -> ModelSnapshot:
         return ModelSnapshot(
-            format_version=1,
+            format_version=FORMAT_VERSION,
             version=self.version,
             created_at=created_at,
             k=len(segments),
             features=list(self.config.features),
-            mean=serving.transform.mean.tolist(),
-            scale=serving.transform.scale.tolist(),
-            clip=serving.transform.clip,
+            mean=transform.mean.tolist(),
+            scale=transform.scale.tolist(),
+            clip=transform.clip,
             centroids=segments,
-            next_id=self._next_id,
-            lineage={str(segment_id): name for segment_id, name in self._lineage.items()},
+            next_id=self.lineage.next_id,
+            lineage={str(segment_id): name for segment_id, name in self.lineage.names.items()},
             learnt=self.learnt,
             seed=self.config.seed,
             halflife=self.config.floor,
+            clusterer=self.config.clusterer,
+            traits=list(self.config.traits),
+            history=list(self.lineage.history),
+            around=list(self.around),
         )

@@ -92,7 +92,7 @@ def test_a_whole_snapshot_is_read() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format_version": 2},
+        {"format_version": 3},
         {"k": 3},
         {"k": 1, "centroids": SNAPSHOT["centroids"][:1]},
         {"mean": [0.0]},

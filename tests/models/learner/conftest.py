@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.catalogue import MODEL_FEATURES
-from models.learner.learner import Learner, LearnerConfig
-from models.learner.seeding import seed
+from models.learner.config import LearnerConfig
+from models.learner.learner import Learner
 
 FEATURES = MODEL_FEATURES
 
@@ -61,6 +61,6 @@ def taught(config: LearnerConfig) -> Learner:
     vectors = open_shop(5_000, 11).vectors
     learner = Learner(config)
     learner.add(vectors[:1_000], 1_000)
-    learner.adopt(seed(learner.recent(), learner.k, learner.rng()))
+    learner.settle(learner.due().run())
     learner.add(vectors[1_000:], 2_000)
     return learner

@@ -54,7 +54,7 @@ def shares(*values: float) -> Callable[[Fields], None]:
         (lambda fields: fields["centroids"][0]["centroid"].__setitem__(2, 4.5), "outside the clip"),
         (lambda fields: fields["centroids"][0]["centroid"].pop(), "one value per feature"),
         (lambda fields: fields["centroids"].pop(), "k centroids"),
-        (lambda fields: fields.__setitem__("format_version", 2), "format_version"),
+        (lambda fields: fields.__setitem__("format_version", 3), "format_version"),
         (lambda fields: fields.__setitem__("next_id", 5), "not below next_id"),
         (lambda fields: fields.__setitem__("next_id", 2_000_000), "over 1000000"),
         (change_first("id", 1), "twice"),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.learner.feeding import BLOCK, Feeder
-from models.learner.seeding import seed, squared_distances
+from models.learner.kmeans import squared_distances
+from models.learner.seeding import seed
 
 
 def one_at_a_time(centroids: np.ndarray, weights: np.ndarray, floor: float, points: np.ndarray) -> np.ndarray:

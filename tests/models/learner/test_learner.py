@@ -13,16 +13,17 @@ from scipy.cluster.vq import kmeans2
 
 from models.assign import NO_SEGMENT, Model, assign
 from models.learner.checks import check
+from models.learner.config import LearnerConfig
 from models.learner.feeding import BLOCK
-from models.learner.learner import Learner, LearnerConfig
-from models.learner.seeding import seed, squared_distances
+from models.learner.kmeans import squared_distances
+from models.learner.learner import Learner
 from schemas.snapshot import ModelSnapshot
 
 ROOT = Path(__file__).parents[3]
 
 
 def seed_and_adopt(learner: Learner):
-    return learner.adopt(seed(learner.recent(), learner.k, learner.rng()))
+    return learner.settle(learner.due().run())
 
 
 def reborn(learner: Learner, snapshot: ModelSnapshot) -> Learner:
@@ -37,7 +38,7 @@ def test_after_a_stream_the_centroids_are_as_good_as_batch_k_means_on_all_of_it(
     learner = Learner(replace(config, seed=number))
     for start in range(0, 21_000, 300):
         learner.add(customers.vectors[start : start + 300], start)
-        if learner.ready_to_seed():
+        if learner.due():
             seed_and_adopt(learner)
     snapshot = learner.snapshot(21_000)
     model = Model.from_snapshot(snapshot, config.features)
@@ -65,13 +66,13 @@ def test_it_warms_up_until_enough_vectors_have_come(shop: Callable, config: Lear
     learner = Learner(config)
     vectors = shop(1_000, 1).vectors
     learner.add(vectors[:999], 0)
-    assert (learner.serving, learner.ready_to_seed(), learner.warm_up_left) == (False, False, 1)
+    assert (learner.serving, bool(learner.due()), learner.warm_up_left) == (False, False, 1)
     with pytest.raises(ValueError, match="1 more"):
         learner.snapshot(0)
     learner.add(vectors[999:], 0)
-    assert learner.ready_to_seed()
+    assert learner.due()
     seed_and_adopt(learner)
-    assert (learner.serving, learner.ready_to_seed(), learner.warm_up_left) == (True, False, 0)
+    assert (learner.serving, bool(learner.due()), learner.warm_up_left) == (True, False, 0)
 
 
 def test_vectors_that_are_not_finite_are_refused_counted_and_change_nothing(shop: Callable, taught: Learner) -> None:
@@ -119,17 +120,17 @@ def test_how_vectors_are_grouped_does_not_matter(shop: Callable, config: Learner
 
 def test_the_window_holds_the_last_vectors_oldest_first(shop: Callable, config: LearnerConfig) -> None:
     vectors = shop(2_700, 5).vectors
-    learner = Learner(config)
+    learner = Learner(replace(config, window_min=1_200))
     for start, stop in ((0, 10), (10, 600), (600, 1_400), (1_400, 2_700)):
         learner.add(vectors[start:stop], 0)
-        assert np.array_equal(learner.recent(), vectors[max(0, stop - 1_000) : stop])
+        assert np.array_equal(learner.recent(), vectors[max(0, stop - 1_200) : stop])
 
 
 def test_versions_rise_shares_sum_to_one_and_lineage_names_everyone(taught: Learner) -> None:
     first, second = taught.snapshot(5_000), taught.snapshot(6_000)
     assert (first.version, second.version) == (1, 2)
     assert sum(segment.share for segment in first.centroids) == pytest.approx(1.0)
-    assert sum(segment.size_sampled for segment in first.centroids) == 1_000
+    assert sum(segment.size_sampled for segment in first.centroids) == 4_000
     assert first.lineage == {str(segment.id): segment.name for segment in first.centroids}
     assert (first.created_at, first.learnt, first.next_id) == (5_000, 5_000, 6)
 
@@ -145,7 +146,7 @@ def test_a_restarted_learner_goes_on_with_the_same_ids_names_and_centroids(shop:
     taught.add(shop(BLOCK - 4_000 % BLOCK, 6).vectors, 0)
     snapshot = taught.snapshot(7_000)
     again = reborn(taught, snapshot)
-    assert (again.serving, again.ready_to_seed()) == (True, False)
+    assert (again.serving, bool(again.due())) == (True, False)
     copy = again.snapshot(7_000)
     skipped = {"version", "centroids"}
     assert copy.model_dump(exclude=skipped) == snapshot.model_dump(exclude=skipped)
@@ -158,7 +159,7 @@ def test_a_restarted_learner_goes_on_with_the_same_ids_names_and_centroids(shop:
 def test_a_restarted_learner_learns_on_as_if_it_had_never_stopped(shop: Callable, taught: Learner) -> None:
     taught.add(shop(BLOCK - 4_000 % BLOCK, 6).vectors, 0)
     again = reborn(taught, taught.snapshot(7_000))
-    more = shop(3_000, 7).vectors
+    more = shop(4_096, 7).vectors
     for learner in (taught, again):
         learner.add(more, 8_000)
     one, other = taught.snapshot(9_000), again.snapshot(9_000)
@@ -170,9 +171,9 @@ def test_a_restarted_learner_learns_on_as_if_it_had_never_stopped(shop: Callable
 def test_a_learner_asked_for_another_k_serves_on_then_keeps_the_ids_it_can(shop: Callable, taught: Learner) -> None:
     snapshot = taught.snapshot(0)
     wider = Learner.restore(replace(taught.config, k=8), snapshot)
-    assert (wider.serving, wider.ready_to_seed()) == (True, False)
+    assert (wider.serving, bool(wider.due())) == (True, False)
     wider.add(shop(1_000, 8).vectors, 1)
-    assert wider.ready_to_seed()
+    assert wider.due()
     succession = seed_and_adopt(wider)
     after = wider.snapshot(1)
     assert after.k == 8
@@ -230,9 +231,9 @@ def test_too_few_distinct_vectors_give_fewer_segments_now_and_all_of_them_later(
     poor = learner.snapshot(0)
     check(poor, config.features)
     assert poor.k == distinct
-    assert not learner.ready_to_seed()
+    assert not learner.due()
     learner.add(customers, 0)
-    assert learner.ready_to_seed()
+    assert learner.due()
     succession = seed_and_adopt(learner)
     assert learner.snapshot(0).k == 6
     assert not set(succession.born) & set(range(distinct))
@@ -243,7 +244,7 @@ def test_one_kind_of_customer_is_no_segmentation_and_is_asked_about_ever_more_ra
     asked = []
     for thousand in range(1, 17):
         learner.add(np.ones((1_000, 17)), 0)
-        if learner.ready_to_seed():
+        if learner.due():
             asked.append(thousand)
             assert seed_and_adopt(learner) is None
     assert not learner.serving
@@ -257,7 +258,7 @@ def test_a_second_look_that_finds_no_more_changes_nothing(shop: Callable, config
     seed_and_adopt(learner)
     before = learner.snapshot(0)
     learner.add(few, 0)
-    assert learner.ready_to_seed()
+    assert learner.due()
     assert seed_and_adopt(learner) is None
     assert [segment.id for segment in learner.snapshot(0).centroids] == [segment.id for segment in before.centroids]
 
@@ -272,12 +273,12 @@ STORY = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from conftest import FEATURES, open_shop
-from models.learner.learner import Learner, LearnerConfig
-from models.learner.seeding import seed
+from models.learner.config import LearnerConfig
+from models.learner.learner import Learner
 vectors = open_shop(4_000, 1).vectors
 learner = Learner(LearnerConfig(FEATURES, k=6))
 learner.add(vectors[:1_000], 0)
-learner.adopt(seed(learner.recent(), learner.k, learner.rng()))
+learner.settle(learner.due().run())
 learner.add(vectors[1_000:], 0)
 print(learner.snapshot(0).model_dump_json())
 """

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.cluster.vq import kmeans2
 
-from models.learner.seeding import RESTARTS, _lloyd, _plus_plus, _silhouettes, seed, squared_distances
+from models.learner.kmeans import lloyd, plus_plus, squared_distances
+from models.learner.seeding import RESTARTS, seed
+from models.learner.silhouette import silhouettes
 
 
 def rng(number: int = 1) -> np.random.Generator:
@@ -65,7 +67,7 @@ def test_equal_generators_give_equal_seedings_and_the_vectors_are_left_alone(sho
 def test_silhouette_is_the_textbook_one() -> None:
     points = rng().normal(size=(60, 3))
     partitions = [rng(2).integers(0, 4, 60), np.where(np.arange(60) == 0, 1, 0), np.zeros(60, np.int64)]
-    found = _silhouettes(points, partitions)
+    found = silhouettes(points, partitions)
     assert found[0] == pytest.approx(textbook_silhouette(points, partitions[0]))
     assert found[1] == pytest.approx(textbook_silhouette(points, partitions[1]))
     assert found[2] == 0.0
@@ -77,7 +79,7 @@ def test_among_solutions_within_a_percent_the_best_silhouette_wins() -> None:
         points = np.expm1(rng(number).uniform(1, 3, (80, 3)))
         seeding = seed(points, 4, rng(number))
         scaled, draws = seeding.transform.apply(points), rng(number)
-        solutions = [_lloyd(scaled, _plus_plus(scaled, 4, draws)) for _ in range(RESTARTS)]
+        solutions = [lloyd(scaled, plus_plus(scaled, 4, draws)) for _ in range(RESTARTS)]
         best = min(inertia for _, _, inertia in solutions)
         scores = {
             inertia: textbook_silhouette(scaled, labels) for _, labels, inertia in solutions if inertia <= 1.01 * best

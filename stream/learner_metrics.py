@@ -1,0 +1,72 @@
+"""What the learner says about its model on segment-metrics: drift, challenges, lineage, other numbers of segments."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import aiokafka
+import orjson
+
+from models.learner.guard import SMALL
+from models.learner.learner import Learner
+from schemas.metric import METRICS, MetricName
+from schemas.snapshot import ModelSnapshot
+from schemas.topics import SEGMENT_METRICS
+
+Reading: TypeAlias = tuple[MetricName, float, dict[str, str]]
+"""Name, value, labels."""
+
+
+async def send(producer: aiokafka.AIOKafkaProducer, learner: Learner, snapshot: ModelSnapshot) -> None:
+    """Send every reading about the model that was just published."""
+    now_ms = time.time_ns() // 1_000_000
+    worker = f"{os.uname().nodename}:{os.getpid()}"
+    for name, value, labels in readings(learner, snapshot):
+        said = {
+            "name": name,
+            "value": float(value),
+            "unit": METRICS[name].unit,
+            "at": now_ms,
+            "labels": {"worker": worker, **labels},
+        }
+        await producer.send(SEGMENT_METRICS, value=orjson.dumps(said), key=name.encode(), partition=0)
+
+
+def readings(learner: Learner, snapshot: ModelSnapshot) -> Iterator[Reading]:
+    """Yield every reading of a learner that has just made this snapshot."""
+    yield "drift_alarms", learner.counts["alarms"], {}
+    for how, times in learner.counts.items():
+        reason, _, winner = how.partition("_")
+        if winner:
+            yield "challenges", times, {"reason": reason, "winner": winner}
+    yield "small_segments", sum(segment.share < SMALL for segment in snapshot.centroids), {}
+    for other in snapshot.around:
+        labels = {"k": str(other.k)}
+        yield "k_silhouette", other.silhouette, labels
+        yield "k_smallest_share", other.smallest_share, labels
+        yield "k_stability", other.stability, labels
+    for event in snapshot.history:
+        if event.version == snapshot.version:
+            labels = {"segment": str(event.segment), "kind": event.kind}
+            labels |= {} if event.other is None else {"other": str(event.other)}
+            yield "segment_began" if event.kind in ("born", "split") else "segment_ended", event.overlap, labels
+    yield from _drift(learner)
+
+
+def _drift(learner: Learner) -> Iterator[Reading]:
+    watch, shift = learner.watch, learner.shift()
+    if watch is not None:
+        for feature, changes in watch.feature_changes.items():
+            yield "drift_feature_changes", changes, {"feature": feature}
+        for segment, changes in watch.share_changes.items():
+            yield "drift_share_changes", changes, {"segment": str(segment)}
+    if shift is not None:
+        for feature, psi in zip(learner.config.features, shift.psi_features.tolist(), strict=True):
+            yield "psi_feature", psi, {"feature": feature}
+        yield "psi_shares", shift.psi_shares, {}
+        yield "novelty_share", shift.novelty_share, {}
+        for segment, moved in zip(learner.ids, shift.centroid_shift.tolist(), strict=True):
+            yield "centroid_shift", moved, {"segment": str(segment)}
