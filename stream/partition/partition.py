@@ -92,9 +92,8 @@ class Partition:
         """
         while True:
             group = await self.inbox.take()
-            async with self.lock:
-                # 1. Decode: each record becomes one event or one dead letter.
-                decoded = await self.shared.decoding.decode(self.number, group)
+            # 1. Decode: each record becomes one event or one dead letter.
+            async with self.lock, self.shared.decoding.decoded(self.number, group) as decoded:
                 hit("decoded")
                 # 2. Apply the events to the customers' columns; dead letters are acked before their batch.
                 applied = self._apply(decoded)

@@ -13,6 +13,8 @@ from stream.partition.decoding import Decoding
 from stream.partition.inbox import Arrived
 from tests.stream.partition.kit import START_MS, views
 
+LATER_MS = START_MS + 3_600_000
+
 
 class Counting(Decoder):
     """Counts its passes."""
@@ -32,26 +34,48 @@ def group_of(*batches: Any) -> list[Arrived]:
     return [Arrived(0, list(each.value), each) for each in batches]
 
 
+async def customers(decoding: Decoding, partition: int, *batches: Any) -> list[str]:
+    async with decoding.decoded(partition, group_of(*batches)) as decoded:
+        assert decoded.batch.offset.tolist() == [record.offset for each in batches for record in each.value]
+        return decoded.batch.customer
+
+
 async def test_groups_that_ask_in_the_same_turns_share_a_pass_and_get_their_own_events() -> None:
     decoder = counting()
-    decoding = Decoding(decoder, lambda: START_MS + 3_600_000)
-    first = group_of(views(0, ["c1", "c2"]), views(2, ["c3"]))
-    second = group_of(views(7, ["c4"]))
-    found = await asyncio.gather(decoding.decode(3, first), decoding.decode(1, second))
-    assert [each.batch.customer for each in found] == [["c1", "c2", "c3"], ["c4"]]
-    assert [each.batch.offset.tolist() for each in found] == [[0, 1, 2], [7]]
+    decoding = Decoding(decoder, lambda: LATER_MS)
+    found = await asyncio.gather(
+        customers(decoding, 3, views(0, ["c1", "c2"]), views(2, ["c3"])), customers(decoding, 1, views(7, ["c4"]))
+    )
+    assert found == [["c1", "c2", "c3"], ["c4"]]
     assert decoder.passes == 1
-    assert (await decoding.decode(1, second)).batch.customer == ["c4"]
+    assert await customers(decoding, 1, views(8, ["c5"])) == ["c5"]
     assert decoder.passes == 2
 
 
+async def test_a_pass_waits_for_a_partition_at_work_and_takes_its_next_group_along() -> None:
+    decoder = counting()
+    decoding = Decoding(decoder, lambda: LATER_MS)
+    async with decoding.decoded(0, group_of(views(0, ["c1"]))):
+        other = asyncio.create_task(customers(decoding, 1, views(0, ["c2"])))
+        await asyncio.sleep(0.002)
+        assert not other.done()
+    assert await asyncio.gather(customers(decoding, 0, views(1, ["c3"])), other) == [["c3"], ["c2"]]
+    assert decoder.passes == 2
+
+
+async def test_a_pass_does_not_wait_for_ever_for_a_partition_that_is_stuck() -> None:
+    decoding = Decoding(counting(), lambda: LATER_MS)
+    async with decoding.decoded(0, group_of(views(0, ["c1"]))):
+        assert await customers(decoding, 1, views(0, ["c2"])) == ["c2"]
+
+
 async def test_a_partition_that_is_taken_away_meanwhile_does_not_hold_up_the_others() -> None:
-    decoding = Decoding(counting(), lambda: START_MS + 3_600_000)
-    gone = asyncio.create_task(decoding.decode(0, group_of(views(0, ["c1"]))))
-    stays = asyncio.create_task(decoding.decode(1, group_of(views(0, ["c2"]))))
+    decoding = Decoding(counting(), lambda: LATER_MS)
+    gone = asyncio.create_task(customers(decoding, 0, views(0, ["c1"])))
+    stays = asyncio.create_task(customers(decoding, 1, views(0, ["c2"])))
     await asyncio.sleep(0)
     gone.cancel()
-    assert (await stays).batch.customer == ["c2"]
+    assert await stays == ["c2"]
 
 
 async def test_an_error_of_the_pass_reaches_everybody_who_asked() -> None:
@@ -59,7 +83,7 @@ async def test_an_error_of_the_pass_reaches_everybody_who_asked() -> None:
         raise OSError("no clock")
 
     decoding = Decoding(counting(), broken_clock)
-    asked = [asyncio.create_task(decoding.decode(number, group_of(views(0, ["c1"])))) for number in range(2)]
+    asked = [asyncio.create_task(customers(decoding, number, views(0, ["c1"]))) for number in range(2)]
     await asyncio.wait(asked)
     for task in asked:
         with pytest.raises(OSError, match="no clock"):
