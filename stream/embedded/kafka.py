@@ -98,6 +98,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+log.cleaner.backoff.ms=500
+log.cleaner.dedupe.buffer.size=2097152
 auto.create.topics.enable=false
 """
 

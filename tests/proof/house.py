@@ -165,13 +165,17 @@ class House:
         """Start Redis again where it was, empty: it keeps nothing on disk."""
         self.redis_server.restart()
 
-    def ends(self) -> dict[tuple[str, int], int]:
-        """End of every source partition as the broker says; the embedded one cannot, there what `job` sent counts."""
+    def ends(self, *topics: str) -> dict[tuple[str, int], int]:
+        """Ends of the partitions of `topics`, by default the sources; the embedded broker says only what `job` sent."""
         if self._kinds[0] != "kafka":
             return dict(self.job.ends)
         consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, enable_auto_commit=False)
         try:
-            places = [TopicPartition(topic, number) for topic in SOURCES for number in range(self.settings.partitions)]
+            places = [
+                TopicPartition(topic, number)
+                for topic in topics or SOURCES
+                for number in range(self.settings.partitions)
+            ]
             return {(at.topic, at.partition): end for at, end in consumer.end_offsets(places).items()}
         finally:
             consumer.close()
