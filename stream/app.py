@@ -27,7 +27,7 @@ from models.batch import SOURCES
 from models.catalogue import MODEL_FEATURES
 from schemas.topics import FEATURE_SAMPLES
 from stream import transport
-from stream.errors import FailStop
+from stream.errors import CouldNotLeave, FaustStopped
 from stream.learner import LearnerService
 from stream.models_feed import ModelsFeed, pinned
 from stream.partition.log import can_fence, new_producer
@@ -38,6 +38,7 @@ from stream.reporting import Reporter
 from stream.settings import Settings
 from stream.transport.message import BatchSchema
 from stream.transport.recovery import OwnTableManager
+from stream.watchdogs import Watchdogs
 
 log = structlog.get_logger(__name__)
 
@@ -122,12 +123,12 @@ def build_app(settings: Settings, owner: Owner, learner: LearnerService | None) 
     return app
 
 
-def run_worker(settings: Settings) -> int:
-    """Run one worker until SIGTERM or SIGINT; returns the exit code."""
-    return asyncio.run(_run(settings))
+def run_worker(settings: Settings) -> None:
+    """Run one worker until SIGTERM or SIGINT. Raises FaustStopped and whatever kept it from starting."""
+    asyncio.run(_run(settings))
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -154,12 +155,13 @@ async def _run(settings: Settings) -> int:
             task.cancel()
         await app.stop()
         starting.cancel()
-    return 0 if reason is None else 1
+    if reason is not None:
+        raise FaustStopped(f"Faust stopped: {type(reason).__name__}: {reason}") from reason
 
 
 def _end_in_time() -> None:
     """End the process after STOP_S, whatever still waits: Faust, a producer's last batch, a thread at exit."""
-    late = FailStop(f"the worker was told to end and could not leave in {STOP_S:.0f} s (is Kafka or Redis away?)")
+    late = CouldNotLeave(f"the worker was told to end and could not leave in {STOP_S:.0f} s (is Kafka or Redis away?)")
     timer = threading.Timer(STOP_S, fail_stop, (late,))
     timer.daemon = True
     timer.start()
@@ -189,6 +191,7 @@ async def _parts(settings: Settings) -> AsyncIterator[tuple[SegmenterApp, list[a
     reporter = Reporter(owner, producer, sampling=settings.model_file is None)
     tasks.append(asyncio.create_task(shared.guarded(reporter.run())))
     app = build_app(settings, owner, learner)
+    tasks.append(asyncio.create_task(shared.guarded(Watchdogs(app).run())))
     try:
         yield app, tasks
     finally:

@@ -22,7 +22,7 @@ from schemas.metric import METRICS
 from schemas.record import RECORD_BYTES_MAX, SegmentRecord
 from schemas.redis_keys import KEYS
 from schemas.topics import TOPICS, Topic
-from stream import settings
+from stream import operations, settings
 from stream.commands import ABOUT, build
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +37,7 @@ EXIT_CODES: Mapping[int, str] = {
     3: "not found",
     4: "not now: it is being recovered or rebuilt, ask again",
     5: "Kafka or Redis is not reachable",
+    75: "a worker stopped itself to be started again ([operations.md](operations.md) lists the reasons)",
 }
 
 READING = """\
@@ -156,6 +157,7 @@ def pages() -> dict[str, str]:
         "redis.md": redis,
         "metrics.md": metrics,
         "commands.md": commands,
+        "operations.md": operations.as_markdown,
     }
     return {name: page() for name, page in made.items()}
 

@@ -11,19 +11,30 @@
     ├── TopicsDiffer            1  a topic is not as the registry says
     ├── AlreadyRunning          1  the data directory belongs to a running `up`
     ├── EmbeddedFailed          1  the embedded broker or Redis did not start
-    └── FailStop                1  a worker must not go on; its supervisor starts it again
-        ├── Fenced              1  a newer owner of the partition exists
+    └── FailStop               75  a worker must not go on; its supervisor starts it again
+        ├── Fenced             75  a newer owner of the partition exists
+        │   └── RedisClaimed   75  Redis says so
+        ├── FenceRestarted     75  the broker forgot the partition's producer, and with it the fence
+        ├── Watchdog           75  something that must move has stood still
+        │   ├── NoProgress     75  events wait, and none is applied
+        │   ├── AgentEnded     75  a task that must run as long as the worker does has ended
+        │   ├── CommitStuck    75  events are durable, and their offsets are not committed
+        │   ├── HeartbeatLost  75  Kafka's group has heard nothing of this worker
+        │   └── LoopStalled    75  the event loop does not turn
+        ├── FaustStopped       75  the stream library gave up
+        ├── CouldNotLeave       1  told to end, and what it waited for did not answer in time
         ├── BrokenChangelog     1  the changelog contradicts itself or is of an unknown version
         └── TooManyDeadLetters  1  most of what comes in cannot be decoded
 
-The number is the process's exit code (docs/settings.md and the command line rely on it). Bad *input events* are never
-in this tree: they are values, dead letters with a reason code.
+The number is the process's exit code (docs/operations.md and the command line rely on it): 75 where another start is
+the cure. Bad *input events* are never in this tree: they are values, dead letters with a reason code.
 """
 
 # ruff: noqa: N818 - the names say what happened; `Error` at the end of each would say nothing more
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -41,6 +52,15 @@ class LivesegmentError(Exception):
         self.what = what.rstrip(".")
         self.action = (action or self.advice).rstrip(".")
         super().__init__(what)
+
+    @classmethod
+    def reason(cls) -> str:
+        """Return the name that metrics, `status` and `health` have for it.
+
+        >>> HeartbeatLost.reason()
+        'heartbeat_lost'
+        """
+        return re.sub(r"(?<=.)([A-Z])", r"_\1", cls.__name__).lower()
 
     def __str__(self) -> str:
         return f"{self.what}. Operator action: {self.action}."
@@ -119,6 +139,7 @@ class EmbeddedFailed(LivesegmentError):
 class FailStop(LivesegmentError):
     """A worker cannot go on without risking what it promises. Operator action: none if a supervisor restarts it."""
 
+    exit_code = 75
     advice = "let the supervisor start the worker again; if it ends the same way, read the sentence before this one"
 
 
@@ -130,13 +151,75 @@ class Fenced(FailStop):
     )
 
 
+class RedisClaimed(Fenced):
+    """Redis holds the claim of a newer owner of this partition. Operator action: none, the newer owner goes on."""
+
+
+class FenceRestarted(FailStop):
+    """The broker forgot a partition's producer and fences nobody. Operator action: see that no old worker is alive."""
+
+    advice = (
+        "make sure that no earlier worker of this partition is still alive, then start again: the next start has a "
+        "fence. If it comes back, look whether two jobs share these topics, or raise transactional.id.expiration.ms"
+    )
+
+
+class Watchdog(FailStop):
+    """What must move has stood still too long. Operator action: none if a supervisor restarts it; else see the log."""
+
+
+class NoProgress(Watchdog):
+    """Events wait and none is applied. Operator action: if it comes back, report it with the log."""
+
+    advice = "none, a restart reads on from the last commit; if it comes back, report it with the log above"
+
+
+class AgentEnded(Watchdog):
+    """A task that must run as long as the worker has ended. Operator action: if it comes back, report it."""
+
+    advice = "none, a restart reads on from the last commit; if it comes back, report it with the log above"
+
+
+class CommitStuck(Watchdog):
+    """Durable events stay uncommitted. Operator action: look whether the broker takes offset commits of this group."""
+
+    advice = "none if it happens once: nothing is lost; if it comes back, see if the broker takes this group's commits"
+
+
+class HeartbeatLost(Watchdog):
+    """The group has not heard of this worker. Operator action: look for starved machines and half-open connections."""
+
+    advice = "none if it happens once; if it comes back, look for a starved machine or a firewall that drops idle links"
+
+
+class LoopStalled(Watchdog):
+    """The event loop does not turn. Operator action: look for a starved machine; else report where it stood."""
+
+    advice = "look for a machine without memory or CPU; else report the stack above"
+
+
+class FaustStopped(FailStop):
+    """The stream library stopped by itself. Operator action: none if it happens once; else report it with the log."""
+
+    advice = "none, a restart reads on from the last commit; if it comes back, report it with the log above"
+
+
+class CouldNotLeave(FailStop):
+    """Told to end, the worker waited for Kafka or Redis too long. Operator action: none, nothing is lost."""
+
+    exit_code = 1
+    advice = "none: nothing is lost, the next worker goes on from the last commit; see why Kafka or Redis is away"
+
+
 class BrokenChangelog(FailStop):
     """The changelog goes backwards or is of an unknown version. Operator action: do not delete it; see the message."""
 
+    exit_code = 1
     advice = "run the version that wrote it or a newer one; keep the topic, and report this if the version is right"
 
 
 class TooManyDeadLetters(FailStop):
     """Most recent records cannot be decoded. Operator action: look at `dead-letters`, or raise the stop ratio."""
 
+    exit_code = 1
     advice = "look at topic dead-letters, mend the sender, or raise LIVESEGMENT_DEAD_LETTER_STOP_RATIO to let them pass"

@@ -21,6 +21,7 @@ from models.judge import NO_SEGMENT
 from schemas.metric import METRICS, MetricName
 from schemas.record import WARMING_UP
 from schemas.topics import FEATURE_SAMPLES, SEGMENT_METRICS
+from stream import worker_state
 from stream.partition.owner import Owner
 from stream.partition.partition import Partition
 from stream.sampling import Sweep
@@ -134,6 +135,9 @@ class Reporter:
         served = self._owner.model
         yield "model_version", served.model.version if served else 0, {}
         yield "resident_bytes", _resident_bytes(), {}
+        for file in worker_state.kept:
+            if file.state.last_stop is not None:
+                yield "last_stop", file.state.last_stop.exit_code, {"reason": file.state.last_stop.reason}
 
     def _of_partition(self, number: int, partition: Partition) -> Iterator[Reading]:
         labels = {"partition": str(number)}

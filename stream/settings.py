@@ -53,7 +53,8 @@ class Settings(BaseSettings):
         description="Redis or Valkey; may hold a password, so it is never logged.",
     )
     data_dir: Path = Field(
-        Path(".livesegment"), description="Where `up` keeps endpoints, logs and locks. Holds no customer state."
+        Path(".livesegment"),
+        description="Where `up` keeps endpoints, logs and locks, and a worker how it stands. Holds no customer state.",
     )
     app_id: str = Field(
         "livesegment",
@@ -61,7 +62,7 @@ class Settings(BaseSettings):
         description="Consumer group and prefix of transactional ids: two jobs on one Kafka need two of them.",
     )
     ready_file: Path | None = Field(
-        None, description="A worker creates this file once its partitions are recovered; `up` and probes wait for it."
+        None, description="A worker creates this file once its partitions are recovered; `up` waits for it."
     )
 
     partitions: int = Field(
@@ -136,6 +137,14 @@ class Settings(BaseSettings):
     )
     metrics_interval_s: float = Field(5.0, ge=0.5, le=3600.0, description="Time between two rounds of metrics.")
     redis_check_s: float = Field(2.0, ge=0.2, le=5.0, description="Time between two looks whether Redis lost its data.")
+
+    watchdog_s: float = Field(
+        60.0,
+        ge=2.0,
+        le=3600.0,
+        description="How long events that wait, a commit, a heartbeat or the event loop may stand still before the "
+        "worker ends and its supervisor starts it again.",
+    )
 
     dead_letter_stop_ratio: float = Field(
         0.5, gt=0.0, le=1.0, description="Share of undecodable records in the window above which a worker stops."

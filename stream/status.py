@@ -52,11 +52,12 @@ def status(settings: Settings) -> dict[str, Any]:
     with peek(settings) as kafka:
         lags = _lags(kafka, partitions)
         snapshot = _snapshot(kafka)
-        alive = _owned(kafka, settings)
+        said = _lately(kafka, settings)
     with redis_client(settings) as redis:
         complete = complete_partitions(redis, len(partitions))
     events = _events(partitions)
     segments = _segments(partitions, snapshot)
+    alive = {int(metric["labels"]["partition"]) for metric in said if "partition" in metric["labels"]}
     return {
         "state": _state(alive, complete, len(partitions)),
         "fenced": asyncio.run(can_fence(bootstrap=settings.kafka, app_id=settings.app_id)),
@@ -71,6 +72,7 @@ def status(settings: Settings) -> dict[str, Any]:
         },
         "model": _model(partitions, snapshot, segments),
         "segments": segments,
+        "last_stops": _last_stops(said),
         "partitions": [
             {
                 "partition": partition.number,
@@ -145,11 +147,20 @@ def _snapshot(kafka: Peek) -> ModelSnapshot | None:
     return None
 
 
-def _owned(kafka: Peek, settings: Settings) -> set[int]:
-    """Return the partitions that some worker has reported on lately."""
+def _lately(kafka: Peek, settings: Settings) -> list[dict[str, Any]]:
+    """Return the metrics that workers have reported lately."""
     oldest_ms = time.time() * 1000 - FRESH_ROUNDS * settings.metrics_interval_s * 1000
     said = [orjson.loads(record.value) for record in kafka.last(SEGMENT_METRICS, METRICS_LOOKED_AT)]
-    return {int(m["labels"]["partition"]) for m in said if m["at"] >= oldest_ms and "partition" in m["labels"]}
+    return [metric for metric in said if metric["at"] >= oldest_ms]
+
+
+def _last_stops(said: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return why the worker before each present one stopped, where it did not end in order."""
+    newest = {metric["labels"]["worker"]: metric for metric in said if metric["name"] == "last_stop"}
+    return [
+        {"worker": worker, "reason": metric["labels"]["reason"], "exit_code": int(metric["value"])}
+        for worker, metric in sorted(newest.items())
+    ]
 
 
 def _state(alive: set[int], complete: set[int], count: int) -> str:

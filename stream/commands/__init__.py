@@ -27,6 +27,7 @@ COMMANDS = (
     "simulate",
     "replay",
     "status",
+    "health",
     "lookup",
     "listen",
     "export",

@@ -40,6 +40,9 @@ def words(value: dict[str, Any]) -> str:
         if model
         else "model         none: warming up",
     ]
+    lines += [
+        f"last stop     {stop['worker']} follows one that stopped: {stop['reason']}" for stop in value["last_stops"]
+    ]
     for segment in value["segments"]:
         number = "-" if segment["id"] is None else segment["id"]
         lines.append(f"  {number:>4}  {segment['name']:<44} {segment['size']:>10,}  {segment['share']:6.1%}")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stream import log
+from stream import log, worker_state
 from stream.clients import kafka_admin, redis_client
 from stream.commands.common import DataDir, Kafka, RedisUrl
 from stream.settings import load
@@ -30,14 +30,16 @@ def command(
 ) -> None:
     """Run one worker: it takes its share of the partitions, as many workers as there are partitions can share them.
 
-    SIGTERM commits, leaves the group and ends within 10 seconds with exit code 0.
+    SIGTERM commits, leaves the group and ends within 10 seconds with exit code 0. 75 means: it stopped itself, start it
+    again. docs/operations.md lists every reason.
 
     Example: livesegment worker --kafka kafka-1:9092 --redis-url redis://cache:6379/0
     """
     settings = load(kafka=kafka, redis_url=redis_url, data_dir=data_dir, clock=clock, model_file=model)
     log.configure(settings.log_level)
-    with redis_client(settings, START_PATIENCE_S), kafka_admin(settings, START_PATIENCE_S):
-        pass
-    from stream.app import run_worker  # noqa: PLC0415 - imports Faust, which no other command needs
+    with worker_state.keeping(settings.data_dir):
+        with redis_client(settings, START_PATIENCE_S), kafka_admin(settings, START_PATIENCE_S):
+            pass
+        from stream.app import run_worker  # noqa: PLC0415 - imports Faust, which no other command needs
 
-    raise typer.Exit(run_worker(settings))
+        run_worker(settings)

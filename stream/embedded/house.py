@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from stream import topics
+from stream import topics, worker_state
 from stream.clients import kafka_admin
 from stream.embedded.broker import broker
 from stream.embedded.redis import redis, url
@@ -136,6 +136,7 @@ class House:
             (self._folder / ENDPOINTS).unlink(missing_ok=True)
             for worker in self._workers:
                 self._ready_file(worker).unlink(missing_ok=True)
+            worker_state.clear(self._folder)
             self._lock.close()
             self._lock = None
 
@@ -159,6 +160,7 @@ class House:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        worker_state.clear(self._folder)
 
     def _start(self, child: Child) -> None:
         ready = self._ready_file(child)

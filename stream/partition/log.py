@@ -16,6 +16,7 @@ import aiokafka
 from aiokafka.errors import (
     IncompatibleBrokerVersion,
     KafkaError,
+    KafkaTimeoutError,
     ProducerFenced,
     UnknownError,
     UnsupportedVersionError,
@@ -139,6 +140,14 @@ class PartitionLog:
         except ProducerFenced as error:
             raise Fenced(
                 f"partition {self.number}: the broker refused to write to {topic}, a newer owner exists"
+            ) from error
+        except KafkaError as error:
+            if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                raise
+            # aiokafka has repeated it for as long as it may.
+            raise KafkaUnreachable(
+                f"partition {self.number}: Kafka did not take a write to {topic}: {type(error).__name__} {error}",
+                action="see why Kafka is away; start again with a growing pause",
             ) from error
         return acks
 

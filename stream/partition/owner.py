@@ -21,6 +21,7 @@ from stream.partition.partition import Partition, Served
 from stream.partition.shared import Shared, fail_stop
 from stream.partition.takeover import take_over
 from stream.redis_view.view import RedisView
+from stream.worker_state import Standing
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,21 @@ class Owner:
         self._tasks: dict[int, list[asyncio.Task[None]]] = {}
         self._taking: asyncio.Task[None] | None = None
         self._void = False
+        self._settled = False
         self._rejudging: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> dict[int, asyncio.Task[None]]:
+        """The task that applies events, by partition; a partition that is being taken over has none yet."""
+        return {number: tasks[0] for number, tasks in self._tasks.items()}
+
+    @property
+    def standing(self) -> Standing:
+        """How the worker stands: without its partitions, filling Redis, or in order."""
+        if not self._settled:
+            return "recovering"
+        rebuilding = any(partition.rebuilding is not None for partition in self.partitions.values())
+        return "rebuilding" if rebuilding else "running"
 
     async def submit(self, event: Any) -> None:
         """Give a batch to its partition; waits while that partition is busy."""
@@ -68,6 +83,7 @@ class Owner:
             fail_stop(error)
         finally:
             self._taking = None
+        self._settled = True
         return True
 
     async def _take_all(self, numbers: list[int]) -> None:
@@ -127,7 +143,7 @@ class Owner:
 
         One that woke up late would take partitions back from their new owner.
         """
-        self._void = True
+        self._void, self._settled = True, False
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.wait([self._taking])

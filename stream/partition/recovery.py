@@ -16,7 +16,7 @@ from models.batch import SOURCES
 from models.clock import StreamClock
 from models.columns import POSITION, CustomerTable
 from schemas.topics import CHANGELOG
-from stream.errors import BrokenChangelog
+from stream.errors import BrokenChangelog, FenceRestarted
 from stream.partition.meta import META_KEY, OWNER_KEY, Meta, TopicPosition
 from stream.partition.partition import Partition
 
@@ -56,11 +56,9 @@ async def read_changelog(partition: Partition, bootstrap: str) -> None:
     finally:
         await consumer.stop()
     if reading.owners and partition.writer.fence_restarted:
-        log.warning(
-            "fence_restarted",
-            partition=partition.number,
-            why="the broker forgot this partition's transactional id and does not refuse its last owner; harmless "
-            "where no earlier worker is still alive",
+        raise FenceRestarted(
+            f"partition {partition.number}: the broker gave a new producer id where its changelog has an owner's "
+            "marker already, so it would not refuse a worker of before"
         )
     restore(partition)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from stream import worker_state
 from stream.decode import Decoder
 from stream.errors import LivesegmentError
 from stream.metrics import Metrics
@@ -62,11 +63,12 @@ class Shared:
 def fail_stop(error: BaseException) -> None:
     """End this process at once, with the reason on standard error. Faust would acknowledge the batch and go on."""
     if isinstance(error, LivesegmentError):
-        log.error("worker_stopped", reason=str(error))
-        code = error.exit_code
+        reason, code, what = error.reason(), error.exit_code, str(error)
+        log.error("worker_stopped", reason=what)
     else:
-        log.error("worker_stopped", reason=f"unexpected {type(error).__name__}: {error}", exc_info=error)
-        code = 1
+        reason, code, what = "unexpected", 1, f"unexpected {type(error).__name__}: {error}"
+        log.error("worker_stopped", reason=what, exc_info=error)
+    worker_state.stopping(reason, code, what)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from schemas.redis_keys import partition_key
-from stream.errors import Fenced, RedisUnreachable
+from stream.errors import RedisClaimed, RedisUnreachable
 
 Record: TypeAlias = Sequence[str | int]
 """Redis key, rev, then field, value, field, value..."""
@@ -56,6 +56,8 @@ class RedisView:
         self.number = number
         self.boot = ""
         self.epoch = -1
+        self.writes = 0
+        """Commands that wrote records and were answered."""
         self._client = client
         self._key = partition_key(number)
         # register_script sends the digest and falls back to the source where Redis has forgotten it.
@@ -85,6 +87,7 @@ class RedisView:
         self._refuse_newer(found, self.epoch)
         if found == Claim.WIPED:
             raise Wiped
+        self.writes += 1
         return found
 
     async def finish(self) -> None:
@@ -102,7 +105,9 @@ class RedisView:
 
     def _refuse_newer(self, found: int, epoch: int) -> None:
         if found == -2:
-            raise Fenced(f"partition {self.number}: a newer owner claimed it in Redis (this one has epoch {epoch})")
+            raise RedisClaimed(
+                f"partition {self.number}: a newer owner claimed it in Redis (this one has epoch {epoch})"
+            )
 
 
 async def _ask(reply: Any) -> Any:

@@ -35,6 +35,20 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = knobs.wait_ms  # noqa: SLF001 (see above)
         return consumer
 
+    async def on_start(self) -> None:
+        """Start the consumer, and count the heartbeats that its group hears."""
+        await super().on_start()
+        # aiokafka keeps no account of them; guarded by a test.
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 (see above)
+        beat = coordinator._do_heartbeat  # noqa: SLF001 (see above)
+
+        async def counted() -> bool:
+            heard: bool = await beat()
+            self.consumer.heartbeats += heard
+            return heard
+
+        coordinator._do_heartbeat = counted  # noqa: SLF001 (see above)
+
 
 class BatchConsumer(stock.Consumer):
     """Delivers batches, commits them in order, and calls its owner before commits and around revocation."""
@@ -43,6 +57,10 @@ class BatchConsumer(stock.Consumer):
         super().__init__(*args, **kwargs)
         self._delivery: defaultdict[TP, DeliveryOrder] = defaultdict(DeliveryOrder)
         self._room = asyncio.Event()
+        self.heartbeats = 0
+        """Heartbeats that the group has answered; written by the consumer's thread only."""
+        self.confirmed: dict[TP, int] = {}
+        """Offsets that the broker has confirmed as committed. Faust also notes those that it refused."""
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -125,6 +143,8 @@ class BatchConsumer(stock.Consumer):
         await self.app.livesegment_owner.before_commit(offsets)
         committed: bool = await super()._commit_offsets(offsets, start_new_transaction)
         hit("committed")
+        if committed:
+            self.confirmed.update(offsets)
         return committed
 
     async def perform_seek(self) -> None:
@@ -139,6 +159,7 @@ class BatchConsumer(stock.Consumer):
         """Seek to the committed offsets, and to the beginning where there are none, which Faust does not."""
         await super().perform_seek()
         for tp in self.assignment():
+            self.confirmed[tp] = self._committed_offset[tp] or 0
             if not self._committed_offset[tp]:
                 self._read_offset[tp] = None
                 await self._thread.seek_to_beginning(self._new_topicpartition(tp.topic, tp.partition))
@@ -157,6 +178,7 @@ class BatchConsumer(stock.Consumer):
         await self.app.livesegment_owner.release()
         for tp in revoked:
             self._delivery.pop(tp, None)
+            self.confirmed.pop(tp, None)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Allow the owner to take over again: what was assigned before this rebalance is void."""

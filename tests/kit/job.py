@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from stream.sender import Sender
 from stream.settings import Settings, load
 
 READY_S = 60.0
+WORKER = (sys.executable, "-m", "stream.commands", "worker", "--clock", "event")
 
 
 class Job:
@@ -42,6 +43,7 @@ class Job:
             **os.environ,
             "LIVESEGMENT_KAFKA": kafka,
             "LIVESEGMENT_REDIS_URL": redis_url,
+            "LIVESEGMENT_DATA_DIR": str(folder),
             "LIVESEGMENT_SESSION_TIMEOUT_S": "6",
             "LIVESEGMENT_COMMIT_INTERVAL_S": "0.5",
             "LIVESEGMENT_METRICS_INTERVAL_S": "1",
@@ -50,13 +52,15 @@ class Job:
         with kafka_admin(self.settings) as admin:
             topics.create(admin, self.settings)
 
-    def start_worker(self, *options: str, ready: bool = True) -> subprocess.Popen[bytes]:
+    def start_worker(
+        self, *options: str, ready: bool = True, command: Sequence[str] = WORKER
+    ) -> subprocess.Popen[bytes]:
         """Start a worker process; return once it has recovered its partitions, unless not `ready`."""
         number = len(self.workers)
         ready_file = self.folder / f"ready-{number}"
         log = (self.folder / f"worker-{number}.log").open("wb")
         worker = subprocess.Popen(
-            [sys.executable, "-m", "stream.commands", "worker", "--clock", "event", *options],
+            [*command, *options],
             env={**self._environment, "LIVESEGMENT_READY_FILE": str(ready_file)},
             stderr=log,
         )
