@@ -58,6 +58,7 @@ class LearnerService:
         self._config = config_of(settings)
         self._learner: Learner | None = None
         self._published_at = 0
+        self._customers: dict[int, int] = {}
 
     async def learn(self, records: Iterable[Record]) -> None:
         """Take the vectors of a batch of samples; seed, challenge and publish when due."""
@@ -66,9 +67,10 @@ class LearnerService:
             sample = self._read(record)
             if sample is None:
                 continue
+            self._customers[sample.partition] = sample.customers
             vectors = np.asarray(sample.vectors, np.float64).reshape(-1, len(self._config.features))
             for start in range(0, len(vectors), SLICE):
-                learner.add(vectors[start : start + SLICE], sample.now)
+                learner.add(vectors[start : start + SLICE], sample.now, sum(self._customers.values()))
                 await asyncio.sleep(0)
             self._metrics.count("vectors_learnt", len(vectors))
         work = learner.due()

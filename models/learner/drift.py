@@ -1,8 +1,8 @@
 """Noticing that the world changed, vector by vector: ADWIN (Bifet & Gavalda 2007) on three kinds of signal.
 
 Only the distance to the nearest centroid may act: it was silent over 29,000 stationary vectors and saw an abrupt change
-after 56 (measured). Features and segments' shares are reported: a daily rhythm moves them without any drift. All are
-fed one vector a session, because the near-equal vectors of one visit are an alarm a thousand (measured).
+after 56 (measured). Features and segments' shares are reported: a daily rhythm moves them without any drift. Whoever
+feeds them gives one vector of a visit only: the near-equal vectors of one visit are an alarm a thousand (measured).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from river.drift import ADWIN
 
 from models.learner.kmeans import Labels
@@ -36,23 +35,22 @@ class DriftWatch:
         self.share_changes: Counter[int] = Counter()
         """Changes seen in each segment's share, by id."""
 
-    def observe(self, scaled: Floats, labels: Labels, distances: Floats, first: NDArray[np.bool_]) -> int | None:
-        """Take N vectors: (N, F) scaled, (N,) row of the nearest centroid, (N,) distance to it, (N,) first of a visit.
+    def observe(self, scaled: Floats, labels: Labels, distances: Floats) -> int | None:
+        """Take N vectors: (N, F) scaled, (N,) row of the nearest centroid, (N,) distance to it.
 
         Returns how many vectors the change in distance is old, by ADWIN's own reckoning; None where there was none.
         """
-        chosen = np.flatnonzero(first)
         since = None
-        for distance in distances[chosen].tolist():
+        for distance in distances.tolist():
             self._distance.update(distance)
             if self._distance.drift_detected:
                 since = int(self._distance.width)
             elif since is not None:
                 since += 1
         for column, (name, detector) in enumerate(self._features.items()):
-            self.feature_changes[name] += _changes(detector, scaled[chosen, column].tolist())
+            self.feature_changes[name] += _changes(detector, scaled[:, column].tolist())
         for row, (segment, detector) in enumerate(self._shares.items()):
-            self.share_changes[segment] += _changes(detector, (labels[chosen] == row).astype(np.float64).tolist())
+            self.share_changes[segment] += _changes(detector, (labels == row).astype(np.float64).tolist())
         return since
 
 

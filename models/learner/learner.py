@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.learner import identity, naming
 from models.learner.baseline import Baseline, Shift
@@ -34,6 +33,9 @@ from schemas.snapshot import CLUSTERS_MIN, FORMAT_VERSION, ModelSnapshot, OtherK
 
 POPULATION_MIN = 200
 """Vectors that make a window a fair picture of the population."""
+
+CHALLENGE_MIN = 500
+"""Customers without whom no challenger can be judged."""
 
 RETRY_GROWTH = 2
 RETRY_WARM_UPS_MAX = 64
@@ -76,7 +78,7 @@ class Learner:
         """Numbers of segments near k, when they were last tried."""
         self.lineage = Lineage()
         self._window = Window(config.window, len(config.features))
-        self._pending: list[tuple[Floats, NDArray[np.bool_]]] = []
+        self._pending: list[Floats] = []
         self._serving: _Serving | None = None
         self._seed_at = config.warm_up
         self._retry_after = config.warm_up
@@ -84,6 +86,7 @@ class Learner:
         self._look_at = 0
         self._alarm_at: int | None = None
         self._works = 0
+        self._population: int | None = None
         self._latest_ms = 0
 
     @classmethod
@@ -136,23 +139,25 @@ class Learner:
         """The detectors of the model that serves."""
         return self._serving.watch if self._serving else None
 
-    def add(self, vectors: Floats, now_ms: int, first: NDArray[np.bool_] | None = None) -> int:
+    def add(self, vectors: Floats, now_ms: int, population: int | None = None) -> int:
         """Take (N, F) raw vectors as of `now_ms`; return how many were refused for a value that is not finite.
 
-        `first` (N,) says which are the first of a customer's visit: drift is looked for in those. None: all of them,
-        as in a sweep. Raises ValueError when the width is wrong: that is a mistake of the caller, not of the data.
+        Each is a customer's once, as in a sweep, or the first of a visit: several of one visit would look like many
+        customers who agree. `population` says how many customers there are, where that is known: of a few, the last
+        vectors hold each many times, and nothing can be judged on what was also learnt from. Raises ValueError when
+        the width is wrong: that is a mistake of the caller, not of the data.
         """
         if vectors.ndim != 2 or vectors.shape[1] != len(self.config.features):
             raise ValueError(f"vectors of shape {vectors.shape} for {len(self.config.features)} features")
-        finite = np.isfinite(vectors).all(axis=1)
-        accepted = vectors[finite]
+        accepted = vectors[np.isfinite(vectors).all(axis=1)]
         refused = len(vectors) - len(accepted)
         self.refused += refused
         self.learnt += len(accepted)
         self._latest_ms = max(self._latest_ms, now_ms)
+        self._population = population
         self._window.put(accepted)
         if self._serving is not None and len(accepted):
-            self._feed(self._serving, accepted, np.ones(len(accepted), np.bool_) if first is None else first[finite])
+            self._feed(self._serving, accepted)
         return refused
 
     def recent(self) -> Floats:
@@ -164,9 +169,12 @@ class Learner:
         seen, serving = self._window.seen, self._serving
         if serving is None or len(serving.ids) != self.k:
             return self._work("seed", self.config.window) if seen >= self._seed_at else None
+        population = self.config.window if self._population is None else self._population
+        if population < CHALLENGE_MIN:
+            return None
         if self._alarm_at is not None and seen - self._alarm_at >= self.config.warm_up:
-            return self._work("drift", seen - self._alarm_at)
-        return self._work("challenge", self.config.window) if seen >= self._challenge_at else None
+            return self._work("drift", min(population, seen - self._alarm_at))
+        return self._work("challenge", min(population, self.config.window)) if seen >= self._challenge_at else None
 
     def settle(self, outcome: Outcome) -> Succession | None:
         """Take the outcome of the work that was due; say which segments live on, began and ended if the model changed.
@@ -239,7 +247,7 @@ class Learner:
         return serving.baseline.compare(scaled, serving.clusterer.centroids)
 
     def _work(self, reason: Reason, count: int) -> Work:
-        vectors = self._window.last(max(count, self.config.warm_up))
+        vectors = self._window.last(count)
         serving = None if reason == "seed" else self._serving
         return Work(
             reason,
@@ -278,25 +286,23 @@ class Learner:
         self._pending = []
         return succession
 
-    def _feed(self, serving: _Serving, vectors: Floats, first: NDArray[np.bool_]) -> None:
+    def _feed(self, serving: _Serving, vectors: Floats) -> None:
         """Feed whole blocks; the rest waits for the next vectors."""
-        self._pending.append((vectors, first))
-        if sum(len(some) for some, _ in self._pending) < BLOCK:
+        self._pending.append(vectors)
+        if sum(map(len, self._pending)) < BLOCK:
             return
-        waiting = np.concatenate([some for some, _ in self._pending])
-        firsts = np.concatenate([some for _, some in self._pending])
+        waiting = np.concatenate(self._pending)
         whole = len(waiting) - len(waiting) % BLOCK
         scaled = serving.transform.apply(waiting[:whole])
         for start in range(0, whole, BLOCK):
             block = scaled[start : start + BLOCK]
-            labels, distances = serving.nearest(block)
-            since = serving.watch.observe(block, labels, distances, firsts[start : start + BLOCK])
+            since = serving.watch.observe(block, *serving.nearest(block))
             if since is not None:
                 self.counts["alarms"] += 1
                 if self._alarm_at is None:
                     self._alarm_at = max(0, self._window.seen - (len(waiting) - start - BLOCK) - since)
             serving.clusterer.feed(block)
-        self._pending = [(waiting[whole:].copy(), firsts[whole:].copy())] if whole < len(waiting) else []
+        self._pending = [waiting[whole:].copy()] if whole < len(waiting) else []
 
     def _names(self, serving: _Serving, window: Floats, shares: Floats) -> list[naming.Named]:
         centroids = serving.clusterer.centroids

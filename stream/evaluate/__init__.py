@@ -1,0 +1,1 @@
+"""`livesegment evaluate`: a file through the same code, without a broker, and a report on how good the segments are."""
