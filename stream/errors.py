@@ -24,6 +24,7 @@
         ├── FaustStopped       75  the stream library gave up
         ├── CouldNotLeave       1  told to end, and what it waited for did not answer in time
         ├── BrokenChangelog     1  the changelog contradicts itself or is of an unknown version
+        ├── SourceLost          1  a source topic ends before what was read from it
         └── TooManyDeadLetters  1  most of what comes in cannot be decoded
 
 The number is the process's exit code (docs/operations.md and the command line rely on it): 75 where another start is
@@ -216,6 +217,16 @@ class BrokenChangelog(FailStop):
 
     exit_code = 1
     advice = "run the version that wrote it or a newer one; keep the topic, and report this if the version is right"
+
+
+class SourceLost(FailStop):
+    """A source topic lost records that were read. Operator action: do not go on with this job; see the message."""
+
+    exit_code = 1
+    advice = (
+        "bring the topic back with its records, or start a new job (LIVESEGMENT_APP_ID) on new topics; this one would "
+        "take new events for known ones"
+    )
 
 
 class TooManyDeadLetters(FailStop):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import aiokafka
@@ -16,6 +16,7 @@ from models.assign import Model
 from models.batch import SOURCES
 from schemas.snapshot import ModelSnapshot
 from stream.errors import Fenced
+from stream.partition.continuity import check_committed
 from stream.partition.log import PartitionLog
 from stream.partition.partition import Partition, Served
 from stream.partition.shared import Shared, fail_stop
@@ -133,6 +134,13 @@ class Owner:
             if isinstance(error, asyncio.CancelledError):
                 raise
             fail_stop(error)
+
+    def check_committed(self, committed: Mapping[TP, int]) -> None:
+        """Refuse a changelog that does not reach the committed offsets of a partition. Raises BrokenChangelog."""
+        for tp, offset in committed.items():
+            if tp.topic in SOURCES and tp.partition in self._tasks:
+                counted = self.partitions[tp.partition].positions.get(tp.topic)
+                check_committed(tp.topic, tp.partition, committed=offset, counted=counted.next if counted else 0)
 
     def assigned(self) -> None:
         """Allow `take` again: an assignment came."""

@@ -17,6 +17,7 @@ from models.clock import StreamClock
 from models.columns import POSITION, CustomerTable
 from schemas.topics import CHANGELOG
 from stream.errors import BrokenChangelog, FenceRestarted
+from stream.partition.continuity import check_head, check_sources
 from stream.partition.meta import META_KEY, OWNER_KEY, Meta, TopicPosition
 from stream.partition.partition import Partition
 
@@ -29,7 +30,10 @@ RISING = ("next_clickstream", "next_purchases", "rev", "ver")
 
 
 async def read_changelog(partition: Partition, bootstrap: str) -> None:
-    """Load rows and the partition's own row up to the marker, into a new table. Raises BrokenChangelog."""
+    """Load rows and the partition's own row up to the marker, into a new table.
+
+    Raises BrokenChangelog, SourceLost and FenceRestarted.
+    """
     source = TopicPartition(CHANGELOG, partition.number)
     consumer = aiokafka.AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -44,12 +48,16 @@ async def read_changelog(partition: Partition, bootstrap: str) -> None:
     try:
         await consumer.start()
         consumer.assign([source])
+        await check_head(consumer, partition.number)
         await consumer.seek_to_beginning(source)
         done = False
         while not done:
             fetched = await consumer.getmany(source, timeout_ms=1_000, max_records=READ_MAX_RECORDS)
             for records in fetched.values():
                 done = reading.load(records) or done
+        if partition.writer.fenced:
+            # The embedded broker does not know the end of a topic.
+            await check_sources(consumer, partition.number, partition.meta.topics)
     except (ValueError, KeyError, TypeError) as error:
         # UnknownRowVersion, MalformedRow, UnknownMetaVersion; and a partition's row that is no such JSON.
         raise BrokenChangelog(f"partition {partition.number}: {error}") from error

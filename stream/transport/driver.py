@@ -19,7 +19,10 @@ import aiokafka
 from faust.transport.drivers import aiokafka as stock
 from faust.types.tuples import TP
 
+from stream.errors import SourceLost
 from stream.failpoints import hit
+from stream.partition.continuity import check_reach
+from stream.partition.shared import fail_stop
 from stream.transport.commit import DeliveryOrder
 from stream.transport.message import BatchMessage, Record
 
@@ -113,6 +116,8 @@ class BatchConsumer(stock.Consumer):
             if tp not in active and tp not in self._buffered_partitions:
                 continue
             fresh = self._trim(tp, batch)
+            if len(fresh) < len(batch):
+                self._refuse_new_log(tp)
             if not fresh:
                 continue
             message = BatchMessage.of(tp, fresh, generation_id)
@@ -126,6 +131,15 @@ class BatchConsumer(stock.Consumer):
         if not batch or expected is None or batch[0].offset >= expected:
             return batch
         return [record for record in batch if record.offset >= expected]
+
+    def _refuse_new_log(self, tp: TP) -> None:
+        """End the process where offsets start over because the topic was created anew, instead of after a seek."""
+        end, expected = self.highwater(tp), self._read_offset[tp]
+        try:
+            if end is not None and expected is not None:
+                check_reach(tp.topic, tp.partition, read=expected, end=end)
+        except SourceLost as error:
+            fail_stop(error)
 
     def _new_offset(self, tp: TP) -> int | None:
         acked = self._acked_index[tp]
@@ -150,6 +164,7 @@ class BatchConsumer(stock.Consumer):
     async def perform_seek(self) -> None:
         """Start over from the committed offsets: forget what was in flight, it is read again."""
         await self._seek_to_committed()
+        self.app.livesegment_owner.check_committed({tp: self._committed_offset[tp] or 0 for tp in self.assignment()})
         for tp in self.assignment():
             self._delivery.pop(tp, None)
             self._acked.pop(tp, None)
