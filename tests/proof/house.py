@@ -132,6 +132,7 @@ class House:
                 **{name: value for name, value in os.environ.items() if not name.startswith("LIVESEGMENT_")},
                 "LIVESEGMENT_KAFKA": told_kafka,
                 "LIVESEGMENT_REDIS_URL": told_redis,
+                "LIVESEGMENT_DATA_DIR": str(self.folder / "job"),
                 "LIVESEGMENT_SESSION_TIMEOUT_S": f"{SESSION_S:g}",
                 "LIVESEGMENT_COMMIT_INTERVAL_S": "0.5",
                 "LIVESEGMENT_METRICS_INTERVAL_S": "1",
