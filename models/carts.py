@@ -12,46 +12,34 @@ customers without operations pay nothing but the columns that say what the cart 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.slots import grown
 
 KEPT = 50
 WINDOW_MS = 30 * 86_400_000
 _HEADER_WORDS = 2
-_WORDS = 5
-_OPERATION_BYTES = _WORDS * 8
+WORDS = 5
+"""Of an operation: time, event hash, product hash, quantity, price."""
+_OPERATION_BYTES = WORDS * 8
 _EMPTY = bytes(_HEADER_WORDS * 8)
 
 
-@dataclass(frozen=True, slots=True)
-class CartView:
-    """Carts of T customers, as they count; all zero where there is none."""
+class CartView(NamedTuple):
+    """A cart as it counts; all zero where there is none."""
 
-    value_minor: NDArray[np.float64]
-    items: NDArray[np.float64]
+    value_minor: float
+    items: float
     """Units in the cart; the cart is open where this is above 0."""
-    oldest_add_ms: NDArray[np.float64]
+    oldest_add_ms: float
     """Time of the oldest kept add, 0 without one."""
-    truncated: NDArray[np.bool_]
-    """True where more than 50 operations count, so that value and items may be off."""
-    watch_ms: NDArray[np.float64]
-    """Time of the oldest thing that counts, 0 without one: nothing changes by age before it is 30 days behind."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What counts of n carts: header fields (n,), 0 where they do not, and operations in canonical order."""
-
-    cleared: NDArray[np.int64]
-    dropped: NDArray[np.int64]
-    owner: NDArray[np.int64]
-    operations: NDArray[np.int64]
-    changed: NDArray[np.bool_]
-    """(n,) where this is not what the bytes said."""
+    watch_ms: float
+    """Time of the oldest thing that counts, 0 without one: nothing changes by age before it is 30 days behind. Negative
+    where more than 50 operations count, so that value and items may be off."""
 
 
 class Carts:
@@ -72,25 +60,10 @@ class Carts:
         """Which of the slots have anything of a cart."""
         return self._has[slots]
 
-    def append(
-        self,
-        slots: NDArray[np.int64],
-        *,
-        time_ms: NDArray[np.int64],
-        event_hash: NDArray[np.uint64],
-        product: NDArray[np.uint64],
-        quantity: NDArray[np.int64],
-        price_minor: NDArray[np.int64],
-    ) -> None:
-        """Add N operations, as they come; the caller then has their carts settled."""
-        packed = np.empty((len(slots), _WORDS), dtype="<i8")
-        packed[:, 0] = time_ms
-        packed[:, 1] = event_hash.view(np.int64)
-        packed[:, 2] = product.view(np.int64)
-        packed[:, 3] = quantity
-        packed[:, 4] = price_minor
+    def append(self, slots: NDArray[np.int64], operations: NDArray[np.int64]) -> None:
+        """Add (N, WORDS) operations, as they come; the caller then has their carts settled."""
         self._has[slots] = True
-        raw, blobs = packed.tobytes(), self.blobs
+        raw, blobs = operations.astype("<i8", copy=False).tobytes(), self.blobs
         at = 0
         for slot in slots.tolist():
             end = at + _OPERATION_BYTES
@@ -99,26 +72,21 @@ class Carts:
 
     def settle(
         self, slots: NDArray[np.int64], last_seen_ms: NDArray[np.float64], last_order_ms: NDArray[np.float64]
-    ) -> CartView:
-        """Bring the carts of T slots that have one to canonical form, and say what is in them.
+    ) -> NDArray[np.float64]:
+        """Bring the carts of T slots that have one to canonical form, and say what is in them: (T, 4) `CartView`s.
 
         Canonical is what counts, in order, and no cart where nothing does: equal histories have equal bytes.
         """
-        base = np.maximum(last_order_ms, last_seen_ms - WINDOW_MS).astype(np.int64)
-        kept = _kept([self.blobs[slot] for slot in slots.tolist()], base)
-        self._rewrite(slots, kept)
-        watch = np.full(len(slots), np.inf)
-        for header in (kept.cleared, kept.dropped):
-            np.minimum(watch, header, out=watch, where=header > 0)
-        value, items, added = np.zeros(len(slots)), np.zeros(len(slots)), np.full(len(slots), np.inf)
-        if len(kept.owner):
-            np.minimum.at(watch, kept.owner, kept.operations[:, 0])
-            adds = kept.operations[:, 3] > 0
-            np.minimum.at(added, kept.owner[adds], kept.operations[adds, 0])
-            value, items = _contents(kept, len(slots))
-        added[added == np.inf] = 0
-        watch[watch == np.inf] = 0
-        return CartView(value, items, added, kept.dropped > 0, watch)
+        blobs = [self.blobs[slot] for slot in slots.tolist()]
+        words = np.frombuffer(bytearray().join(blobs), dtype="<i8").astype(np.int64, copy=False)
+        lengths = np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8
+        views = np.zeros((len(blobs), len(CartView._fields)))
+        starts, ends = _settle(words, lengths, last_seen_ms, last_order_ms, views)
+        # Nearly all carts are canonical already: an operation was added at the end.
+        for at in (ends >= 0).nonzero()[0].tolist():
+            blob = words[starts[at] : ends[at]].astype("<i8", copy=False).tobytes()
+            self.put(int(slots[at]), None if blob == _EMPTY else blob)
+        return views
 
     def put(self, slot: int, blob: bytes | None) -> None:
         """Set or remove one cart, as `models.rows` and `models.merge` do."""
@@ -128,19 +96,6 @@ class Carts:
         else:
             self.blobs[slot] = blob
             self._has[slot] = True
-
-    def _rewrite(self, slots: NDArray[np.int64], kept: _Kept) -> None:
-        """Write the carts that are not canonical already, which most are: an operation was added at the end."""
-        which = np.flatnonzero(kept.changed)
-        if not which.size:
-            return
-        raw = kept.operations.tobytes()
-        ends = (np.bincount(kept.owner, minlength=len(slots)).cumsum() * _OPERATION_BYTES).tolist()
-        heads = np.stack([kept.cleared, kept.dropped], axis=1).tobytes()
-        for cart, slot in zip(which.tolist(), slots[which].tolist(), strict=True):
-            head = cart * len(_EMPTY)
-            blob = heads[head : head + len(_EMPTY)] + raw[ends[cart - 1] if cart else 0 : ends[cart]]
-            self.put(slot, None if blob == _EMPTY else blob)
 
 
 def join(left: bytes | None, right: bytes | None) -> bytes | None:
@@ -157,62 +112,116 @@ def is_blob(blob: bytes) -> bool:
     return len(blob) >= len(_EMPTY) and (len(blob) - len(_EMPTY)) % _OPERATION_BYTES == 0
 
 
-def _contents(kept: _Kept, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(value, items) of each of `size` carts: sums per product, clamped at 0."""
-    product = kept.operations[:, 2]
-    order = np.lexsort((product, kept.owner))
-    owner, product = kept.owner[order], product[order]
-    starts = np.flatnonzero((owner[1:] != owner[:-1]) | (product[1:] != product[:-1])) + 1
-    starts = np.concatenate([[0], starts])
-    quantity = kept.operations[order, 3]
-    units = np.maximum(np.add.reduceat(quantity, starts), 0)
-    money = np.maximum(np.add.reduceat(quantity * kept.operations[order, 4], starts), 0)
-    owner = owner[starts]
-    value, items = np.zeros(size), np.zeros(size)
-    np.add.at(value, owner, money * (units > 0))
-    np.add.at(items, owner, units)
-    return value, items
+@compiled
+def _settle(
+    words: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    last_seen_ms: NDArray[np.float64],
+    last_order_ms: NDArray[np.float64],
+    views: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Make T carts that lie one after the other canonical; where each starts, and where it now ends (-1: as before)."""
+    starts, ends = np.empty(len(lengths), dtype=np.int64), np.full(len(lengths), -1, dtype=np.int64)
+    kept = np.empty((KEPT, WORDS), dtype=np.int64)
+    start = 0
+    for cart in range(len(lengths)):
+        starts[cart], end = start, start + lengths[cart]
+        base = int(max(last_order_ms[cart], last_seen_ms[cart] - WINDOW_MS))
+        operations = words[start + _HEADER_WORDS : end].reshape(-1, WORDS)
+        cleared = words[start]
+        for at in range(len(operations)):
+            if _is_clear(operations[at]):
+                cleared = max(cleared, operations[at, 0])
+        floor = max(base, cleared)
+        size, dropped = _newest(operations, floor, words[start + 1], kept)
+        header = cleared if cleared > base else 0, dropped if dropped > floor else 0
+        changed = size != len(operations) or header[0] != words[start] or header[1] != words[start + 1]
+        words[start], words[start + 1] = header
+        for at in range(size):
+            for word in range(WORDS):
+                changed |= operations[at, word] != kept[at, word]
+                operations[at, word] = kept[at, word]
+        if changed:
+            ends[cart] = start + _HEADER_WORDS + size * WORDS
+        _describe(kept[:size], header, views[cart])
+        start = end
+    return starts, ends
 
 
-def _order(owner: NDArray[np.int64], operations: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Order operations by owner, then time, event hash, product, quantity and price; None if they already are."""
-    time = operations[:, 0]
-    # Nearly always new operations are later than the old ones, which are in order: seeing it costs less than sorting.
-    if np.count_nonzero((time[1:] <= time[:-1]) & (owner[1:] == owner[:-1])) == 0:
-        return None
-    unsigned = operations.view(np.uint64)
-    return np.lexsort((operations[:, 4], operations[:, 3], unsigned[:, 2], unsigned[:, 1], time, owner))
+@compiled
+def _is_clear(operation: NDArray[np.int64]) -> bool:
+    return bool(operation[3] == 0 and operation[2] == 0)
 
 
-def _kept(blobs: list[bytes], base: NDArray[np.int64]) -> _Kept:
-    """Find what counts of n carts: the newest 50 operations later than max(base, the latest clear)."""
-    words = np.frombuffer(b"".join(blobs), dtype="<i8").astype(np.int64, copy=False)
-    lengths = np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8
-    starts = np.cumsum(lengths) - lengths
-    cleared, dropped = words[starts], words[starts + 1]
-    body = np.ones(len(words), dtype=np.bool_)
-    body[starts] = body[starts + 1] = False
-    operations = words[body].reshape(-1, _WORDS)
-    owner = np.repeat(np.arange(len(blobs)), (lengths - _HEADER_WORDS) // _WORDS)
-    clears = (operations[:, 3] == 0) & (operations[:, 2] == 0)
-    if np.count_nonzero(clears):
-        np.maximum.at(cleared, owner[clears], operations[clears, 0])
-    floor = np.maximum(base, cleared)
-    changed = (cleared <= base) & (cleared > 0) | (dropped <= floor) & (dropped > 0)
-    cleared[cleared <= base] = 0
-    # A clear is not later than itself, so that none counts as an operation.
-    counting = operations[:, 0] > floor[owner]
-    if np.count_nonzero(counting) < len(owner):
-        changed[owner[~counting]] = True
-        owner, operations = owner[counting], operations[counting]
-    order = _order(owner, operations)
-    if order is not None:
-        changed[owner[order != np.arange(len(order))]] = True
-        operations = operations[order]
-    if len(owner) > KEPT and (np.bincount(owner) > KEPT).any():
-        over = np.searchsorted(owner, owner, side="right") - np.arange(len(owner)) > KEPT
-        changed[owner[over]] = True
-        np.maximum.at(dropped, owner[over], operations[over, 0])
-        owner, operations = owner[~over], operations[~over]
-    dropped[dropped <= floor] = 0
-    return _Kept(cleared, dropped, owner, operations, changed)
+@compiled
+def _newest(operations: NDArray[np.int64], floor: int, dropped: int, kept: NDArray[np.int64]) -> tuple[int, int]:
+    """Collect in `kept`, in order, the newest operations later than `floor`; (how many, newest time pushed out)."""
+    size = 0
+    for at in range(len(operations)):
+        operation = operations[at]
+        # A clear is not later than itself, so that none counts as an operation.
+        if operation[0] <= floor:
+            continue
+        if size < KEPT:
+            place = size
+            size += 1
+            while place > 0 and _precedes(operation, kept[place - 1]):
+                kept[place] = kept[place - 1]
+                place -= 1
+            kept[place] = operation
+        elif _precedes(operation, kept[0]):
+            dropped = max(dropped, operation[0])
+        else:
+            dropped = max(dropped, kept[0, 0])
+            place = 0
+            while place + 1 < KEPT and _precedes(kept[place + 1], operation):
+                kept[place] = kept[place + 1]
+                place += 1
+            kept[place] = operation
+    return size, dropped
+
+
+@compiled
+def _precedes(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
+    """Whether an operation comes before another, by time, hashes (unsigned), quantity and price."""
+    for word in range(WORDS):
+        if left[word] != right[word]:
+            if word in (1, 2):
+                return bool(np.uint64(left[word]) < np.uint64(right[word]))
+            return bool(left[word] < right[word])
+    return False
+
+
+@compiled
+def _describe(kept: NDArray[np.int64], header: tuple[int, int], view: NDArray[np.float64]) -> None:
+    """Write what a canonical cart holds, as a `CartView`."""
+    cleared, dropped = header
+    value = items = added = watch = 0
+    for at in range(len(kept)):
+        time, quantity = kept[at, 0], kept[at, 3]
+        # In order of time: the first is the oldest.
+        watch = watch or time
+        if quantity > 0:
+            added = added or time
+        units, money = _left_of(kept, at)
+        if units > 0:
+            items += units
+            value += max(money, 0)
+    for other in (cleared, dropped):
+        if other > 0 and (watch == 0 or other < watch):
+            watch = other
+    view[0], view[1], view[2], view[3] = value, items, added, -watch if dropped > 0 else watch
+
+
+@compiled
+def _left_of(kept: NDArray[np.int64], first: int) -> tuple[int, int]:
+    """(units, money) of the product of an operation; nothing if an earlier one has that product."""
+    product, units, money = kept[first, 2], 0, 0
+    for at in range(first):
+        if kept[at, 2] == product:
+            return 0, 0
+    for at in range(first, len(kept)):
+        if kept[at, 2] == product:
+            units += kept[at, 3]
+            money += kept[at, 3] * kept[at, 4]
+    return units, money

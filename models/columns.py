@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.carts import Carts
+from models.compiled import compiled
 from models.index import SlotIndex
 from models.recent import EVENT_WINDOW_MINUTES, ORDER_WINDOW_MINUTES, RecentIds
-from models.slots import grown
+from models.slots import grown, read, write
 
 _BLOCK_BITS = 16
 BLOCK = 1 << _BLOCK_BITS
@@ -27,83 +29,86 @@ COUNTED = ("views", "cart_adds", "cart_removes", "checkouts", "searches", "wishl
 """The actions that are counted with decay, in column order within each half-life."""
 
 
-class COL:
-    """Position of each column in a row, plain integers because they index in the hot path (an enum costs 1 us there).
+class Columns(NamedTuple):
+    """Position of each column in a row: plain integers, which compiled code takes as constants.
 
     A change is a new row version (`models.rows`).
     """
 
-    first_seen = 0  # ms; inf until the first event
-    last_seen = 1  # ms; 0 until the first event
-    last_order_at = 2  # ms; 0 = never
-    events = 3
-    duplicates = 4
-    late = 5
-    custom = 6
-    orders = 7
-    spend_minor = 8
-    refunds_minor = 9
-    orders_hl7d = 10
-    orders_hl30d = 11
-    orders_hl180d = 12
-    spend_hl7d = 13
-    spend_hl30d = 14
-    spend_hl180d = 15
-    views_hl1d = 16
-    cart_adds_hl1d = 17
-    cart_removes_hl1d = 18
-    checkouts_hl1d = 19
-    searches_hl1d = 20
-    wishlist_adds_hl1d = 21
-    views_hl7d = 22
-    cart_adds_hl7d = 23
-    cart_removes_hl7d = 24
-    checkouts_hl7d = 25
-    searches_hl7d = 26
-    wishlist_adds_hl7d = 27
-    views_hl30d = 28
-    cart_adds_hl30d = 29
-    cart_removes_hl30d = 30
-    checkouts_hl30d = 31
-    searches_hl30d = 32
-    wishlist_adds_hl30d = 33
-    ring0 = 34  # uint64 bits, read through a view
-    ring1 = 35
-    ring2 = 36
-    ring3 = 37
-    ring4 = 38
-    ring5 = 39
-    products = 40  # uint64 bits
-    next_clickstream = 41
-    next_purchases = 42
-    cart_value_minor = 43
-    cart_items = 44
-    cart_added_at = 45  # ms; time of the oldest add that counts, 0 without one
-    cart_watch = 46  # ms; time of the oldest thing that counts, 0 without one, negative where the cart is truncated
+    first_seen: int = 0  # ms; inf until the first event
+    last_seen: int = 1  # ms; 0 until the first event
+    last_order_at: int = 2  # ms; 0 = never
+    events: int = 3
+    duplicates: int = 4
+    late: int = 5
+    custom: int = 6
+    orders: int = 7
+    spend_minor: int = 8
+    refunds_minor: int = 9
+    orders_hl7d: int = 10
+    orders_hl30d: int = 11
+    orders_hl180d: int = 12
+    spend_hl7d: int = 13
+    spend_hl30d: int = 14
+    spend_hl180d: int = 15
+    views_hl1d: int = 16
+    cart_adds_hl1d: int = 17
+    cart_removes_hl1d: int = 18
+    checkouts_hl1d: int = 19
+    searches_hl1d: int = 20
+    wishlist_adds_hl1d: int = 21
+    views_hl7d: int = 22
+    cart_adds_hl7d: int = 23
+    cart_removes_hl7d: int = 24
+    checkouts_hl7d: int = 25
+    searches_hl7d: int = 26
+    wishlist_adds_hl7d: int = 27
+    views_hl30d: int = 28
+    cart_adds_hl30d: int = 29
+    cart_removes_hl30d: int = 30
+    checkouts_hl30d: int = 31
+    searches_hl30d: int = 32
+    wishlist_adds_hl30d: int = 33
+    ring0: int = 34  # uint64 bits, read through a view
+    ring1: int = 35
+    ring2: int = 36
+    ring3: int = 37
+    ring4: int = 38
+    ring5: int = 39
+    products: int = 40  # uint64 bits
+    next_clickstream: int = 41
+    next_purchases: int = 42
+    cart_value_minor: int = 43
+    cart_items: int = 44
+    cart_added_at: int = 45  # ms; time of the oldest add that counts, 0 without one
+    cart_watch: int = 46  # ms; time of the oldest thing that counts, 0 without one, negative where it is truncated
     # From here on: the published part, which `models.apply` never touches.
-    segment = 47  # -1 = none
-    previous = 48  # -1 = none
-    since = 49
-    rev = 50
-    ver = 51
-    epoch = 52
-    change_epoch = 53
-    change_seq = 54
-    change_reason = 55
-    change_model = 56
-    names = 57  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
-    cart_state = 58
-    record_seq = 59  # the partition's sequence number of the last published record
-    as_of = 60  # ms; when the record was last published
-    confidence = 61
+    segment: int = 47  # -1 = none
+    previous: int = 48  # -1 = none
+    since: int = 49
+    rev: int = 50
+    ver: int = 51
+    epoch: int = 52
+    change_epoch: int = 53
+    change_seq: int = 54
+    change_reason: int = 55
+    change_model: int = 56
+    names: int = 57  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
+    cart_state: int = 58
+    record_seq: int = 59  # the partition's sequence number of the last published record
+    as_of: int = 60  # ms; when the record was last published
+    confidence: int = 61
 
 
-COLUMNS: tuple[str, ...] = tuple(name for name, place in vars(COL).items() if isinstance(place, int))
-POSITION: Mapping[str, int] = MappingProxyType({name: place for place, name in enumerate(COLUMNS)})
+COL = Columns()
+COLUMNS = Columns._fields
+POSITION: Mapping[str, int] = MappingProxyType(COL._asdict())
 """Position of a column by name."""
 WIDTH = len(COLUMNS)
 ROW_BYTES = WIDTH * 8
-RING = slice(int(COL.ring0), int(COL.ring5) + 1)
+RING = slice(COL.ring0, COL.ring5 + 1)
+_CART = slice(COL.cart_value_minor, COL.cart_watch + 1)
+"""What `models.carts.CartView` says, in its order."""
 BIT_COLUMNS = frozenset({*COLUMNS[RING], "products"})
 """Columns whose 64 bits are a uint64: arithmetic on them as float64 is meaningless."""
 
@@ -114,6 +119,10 @@ def _fading(half_life_days: int) -> NDArray[np.int64]:
 
 FADING: Mapping[int, NDArray[np.int64]] = MappingProxyType({days: _fading(days) for days in (1, 7, 30, 180)})
 """Columns that fade, by half-life in days."""
+HALF_LIFE_DAYS: NDArray[np.int64] = np.zeros(WIDTH, dtype=np.int64)
+"""Half-life of each column, 0 for those that do not fade."""
+for _days, _columns in FADING.items():
+    HALF_LIFE_DAYS[_columns] = _days
 
 
 def _empty_row() -> NDArray[np.float64]:
@@ -159,42 +168,37 @@ class CustomerTable:
         slots = self.index.find(customers)
         unknown = np.flatnonzero(slots < 0)
         if unknown.size:
-            first = len(self.ids)
-            new = [customers[at] for at in unknown.tolist()]
-            self.index.add(new, first)
-            self.ids += new
-            slots[unknown] = np.arange(first, len(self.ids))
-            while self._made < len(self.ids):
-                self._extend()
+            slots[unknown] = np.arange(len(self), len(self) + unknown.size)
+            self.add_new([customers[at] for at in unknown.tolist()])
         return slots
+
+    def add_new(self, customers: Sequence[str]) -> None:
+        """Give distinct customers that have no slot the next ones, with empty rows."""
+        self.index.add(customers, len(self.ids))
+        self.ids += customers
+        while self._made < len(self.ids):
+            self._extend()
 
     def group(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Sorted unique slots, and for each given slot its position among them (as `np.unique` with inverse).
 
-        One scratch cell a customer replaces the sort: a third of `np.unique`'s time at 4,800 events.
+        A slot below 0 is none: it is left out, and its position is -1.
         """
-        mark = self._mark
-        positions = np.arange(len(slots), dtype=np.int32)
-        mark[slots] = positions
-        unique = slots[mark[slots] == positions]
+        unique = _distinct(slots, self._mark)
         unique.sort()
-        mark[unique] = positions[: len(unique)]
-        return unique, mark[slots].astype(np.int64)
+        return unique, _ranks(slots, unique, self._mark)
 
     def gather(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(T, WIDTH) copy of the rows of *sorted* slots."""
-        if len(self.blocks) == 1:
-            return self.blocks[0].take(slots, axis=0)
+        """(T, WIDTH) copy of the rows of T slots."""
         rows = np.empty((len(slots), WIDTH))
-        for block, start, end in self._parts(slots):
-            # "clip" lets take write into `out` without a buffer; the slots are in range.
-            block.take(slots[start:end] & (BLOCK - 1), axis=0, out=rows[start:end], mode="clip")
+        for number, block in enumerate(self.blocks):
+            read(block, number << _BLOCK_BITS, slots, rows)
         return rows
 
     def scatter(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
-        """Write (T, WIDTH) rows back to *sorted* slots."""
-        for block, start, end in self._parts(slots):
-            block[slots[start:end] & (BLOCK - 1)] = rows[start:end]
+        """Write (T, WIDTH) rows back to T slots."""
+        for number, block in enumerate(self.blocks):
+            write(block, number << _BLOCK_BITS, slots, rows)
 
     def mark_dirty(self, slots: NDArray[np.int64]) -> None:
         """Say that these rows are newer than what was last written of them."""
@@ -210,10 +214,7 @@ class CustomerTable:
     def settle_carts(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
         """Settle the carts of T slots that have one, and set the cart columns of their rows (T, WIDTH) in place."""
         held = self.carts.settle(slots, rows[:, COL.last_seen], rows[:, COL.last_order_at])
-        rows[:, COL.cart_value_minor] = held.value_minor
-        rows[:, COL.cart_items] = held.items
-        rows[:, COL.cart_added_at] = held.oldest_add_ms
-        rows[:, COL.cart_watch] = np.where(held.truncated, -held.watch_ms, held.watch_ms)
+        rows[:, _CART] = held
 
     def tally(self, name: str) -> dict[int, int]:
         """Count customers by the whole number that a column holds."""
@@ -230,13 +231,6 @@ class CustomerTable:
             last_seen, oldest_watermark_ms
         )
 
-    def _parts(self, slots: NDArray[np.int64]) -> list[tuple[NDArray[np.float64], int, int]]:
-        """(block, start, end) of the runs of sorted slots that share a block."""
-        if len(self.blocks) == 1:
-            return [(self.blocks[0], 0, len(slots))]
-        bounds = np.searchsorted(slots, np.arange(len(self.blocks) + 1) << _BLOCK_BITS).tolist()
-        return [(block, a, b) for block, a, b in zip(self.blocks, bounds[:-1], bounds[1:], strict=True) if b > a]
-
     def _extend(self) -> None:
         """Make the next `_FILL` rows."""
         inside = self._made % BLOCK
@@ -251,3 +245,31 @@ class CustomerTable:
             self.recent_events.grow(self._capacity)
             self.recent_orders.grow(self._capacity)
             self.carts.grow(self._capacity)
+
+
+@compiled
+def _distinct(slots: NDArray[np.int64], mark: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Each slot that is at least 0 once; `mark` is one scratch cell a customer, which replaces sorting all."""
+    for at in range(len(slots)):
+        if slots[at] >= 0:
+            mark[slots[at]] = -1
+    found = np.empty(len(slots), dtype=np.int64)
+    count = 0
+    for at in range(len(slots)):
+        if slots[at] >= 0 and mark[slots[at]] < 0:
+            mark[slots[at]] = count
+            found[count] = slots[at]
+            count += 1
+    return found[:count]
+
+
+@compiled
+def _ranks(slots: NDArray[np.int64], unique: NDArray[np.int64], mark: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Position of each slot among the unique ones, -1 for those below 0."""
+    for at in range(len(unique)):
+        mark[unique[at]] = at
+    ranks = np.full(len(slots), -1, dtype=np.int64)
+    for at in range(len(slots)):
+        if slots[at] >= 0:
+            ranks[at] = mark[slots[at]]
+    return ranks

@@ -8,50 +8,54 @@ moving it scales every sum by an exact power of two.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.typing import NDArray
+
+from models.compiled import compiled
 
 DAY_MS = 86_400_000
 CELL_DAYS = 1260
 CELL_MS = CELL_DAYS * DAY_MS
 
 
-def cell(last_seen_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find the number of the landmark's cell for each customer's latest event.
+@compiled
+def cell(last_seen_ms: float) -> float:
+    """Find the number of the landmark's cell for a customer's latest event.
 
-    >>> cell(np.array([0.0, 700.0 * DAY_MS])).tolist()
-    [0.0, 1.0]
+    >>> cell(0.0), cell(700.0 * DAY_MS)
+    (0.0, 1.0)
     """
-    return np.rint(last_seen_ms / CELL_MS)
+    return float(np.rint(last_seen_ms / CELL_MS))
 
 
-def days_from_landmark(
-    time_ms: NDArray[np.int64] | NDArray[np.float64], cells: NDArray[np.float64]
-) -> NDArray[np.float64]:
+@compiled
+def days_from_landmark(time_ms: float, landmark_cell: float) -> float:
     """(t - L) in days; at most 630 for a customer's own events, so 2^(days/h) never overflows, and old ones go to 0."""
-    days: NDArray[np.float64] = (time_ms - cells * CELL_MS) / DAY_MS
-    return days
+    return (time_ms - landmark_cell * CELL_MS) / DAY_MS
 
 
-def weight(days: NDArray[np.float64], half_life_days: int | NDArray[np.int64]) -> NDArray[np.float64]:
+@compiled
+def weight(days: float, half_life_days: int) -> float:
     """Say what an event `days` after its landmark adds to a sum.
 
-    >>> weight(np.array([0.0, 7.0, -14.0]), 7).tolist()
-    [1.0, 2.0, 0.25]
+    >>> weight(0.0, 7), weight(7.0, 7), weight(-14.0, 7)
+    (1.0, 2.0, 0.25)
     """
-    return np.exp2(days / half_life_days)
+    return float(np.exp2(days / half_life_days))
 
 
-def rebase(sums: NDArray[np.float64], cells_moved: NDArray[np.float64], half_life_days: int) -> NDArray[np.float64]:
-    """Scale sums (T, n) whose landmark moved by (T,) cells: an exact scaling by 2^(-1260/h * cells)."""
-    exponent = (-cells_moved * (CELL_DAYS // half_life_days)).astype(np.int32)
-    return np.ldexp(sums, exponent[:, None])
+@compiled
+def rebase(total: float, cells_moved: float, half_life_days: int) -> float:
+    """Scale a sum whose landmark moved: an exact scaling by 2^(-1260/h * cells)."""
+    return math.ldexp(total, -int(cells_moved) * (CELL_DAYS // half_life_days))
 
 
-def faded(days: NDArray[np.float64], half_life_days: int | NDArray[np.int64]) -> NDArray[np.float64]:
+@compiled
+def faded(days: float, half_life_days: int) -> float:
     """Find the factor that turns a stored sum into its value `days` after the landmark.
 
-    >>> faded(np.array([7.0]), 7).tolist()
-    [0.5]
+    >>> faded(7.0, 7)
+    0.5
     """
-    return np.exp2(-days / half_life_days)
+    return float(np.exp2(-days / half_life_days))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from models.catalogue import (
     PRIOR_WEIGHT,
     VIEW_TO_CART_PRIOR,
 )
-from models.columns import COL, COLUMNS, FADING, POSITION, RING, CustomerTable
+from models.columns import COL, COLUMNS, FADING, RING, WIDTH, CustomerTable
+from models.compiled import compiled
 
 BITMAP_BITS = 64
 
@@ -38,134 +39,131 @@ def describe(table: CustomerTable, slot: int, now_ms: int) -> dict[str, float]:
 
 def of_rows(rows: NDArray[np.float64], now_ms: int, names: Sequence[str] = MODEL_FEATURES) -> NDArray[np.float64]:
     """(T, F) features of customers given their rows (T, WIDTH), as `read`."""
-    plan = _plan(tuple(names))
-    last_seen = rows[:, COL.last_seen]
-    read_at = np.maximum(last_seen, now_ms)
-    days = decay.days_from_landmark(read_at, decay.cell(last_seen))
-    columns = rows[:, plan.columns]
-    columns *= decay.faded(days[:, None], _HALF_LIVES)[:, plan.fading]
-    # Only refunds bring a sum below 0, and a logarithm follows.
-    np.maximum(columns, 0.0, out=columns)
-    values = np.empty((len(rows), len(names)))
-    values[:, plan.copied_to] = columns[:, plan.copied_from]
-    moment = _Moment(rows, read_at, last_seen, columns, plan.place)
-    for place, compute in plan.computed:
-        values[:, place] = compute(moment)
-    return values
+    rows = np.ascontiguousarray(rows)
+    return _read(rows, rows.view(np.uint64), float(now_ms), _codes(tuple(names)))
 
 
-def distinct(bitmaps: NDArray[np.uint64]) -> NDArray[np.float64]:
+@compiled
+def distinct(bitmap: np.uint64) -> float:
     """Estimate how many products set the bits: -m ln(share of empty bits); a full map counts as half a bit empty.
 
     Source: linear counting, Whang, Vander-Zanden, Taylor, "A linear-time probabilistic counting algorithm" (1990).
 
-    >>> distinct(np.array([0, 1, 2**64 - 1], dtype=np.uint64)).round(2).tolist()
+    >>> [round(distinct(np.uint64(bitmap)), 2) for bitmap in (0, 1, 2**64 - 1)]
     [0.0, 1.01, 310.53]
     """
-    empty = BITMAP_BITS - np.bitwise_count(bitmaps).astype(np.float64)
-    counted: NDArray[np.float64] = -BITMAP_BITS * np.log(np.maximum(empty, 0.5) / BITMAP_BITS)
-    return np.abs(counted)
+    empty = max(BITMAP_BITS - activity.bits_set(bitmap), 0.5)
+    return abs(BITMAP_BITS * math.log(empty / BITMAP_BITS))
 
 
-def shrunk(observed: NDArray[np.float64], trials: NDArray[np.float64], prior: float) -> NDArray[np.float64]:
+@compiled
+def shrunk(observed: float, trials: float, prior: float) -> float:
     """Pull a ratio to a prior by two pseudo-trials, so that silence says "usual", not "never".
 
-    >>> shrunk(np.array([0.0, 8.0]), np.array([0.0, 8.0]), 0.5).tolist()
-    [0.5, 0.9]
+    >>> shrunk(0.0, 0.0, 0.5), shrunk(8.0, 8.0, 0.5)
+    (0.5, 0.9)
     """
-    ratio: NDArray[np.float64] = (observed + PRIOR_WEIGHT * prior) / (trials + PRIOR_WEIGHT)
-    return ratio
+    return (observed + PRIOR_WEIGHT * prior) / (trials + PRIOR_WEIGHT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """Customers at a moment: what features are computed from."""
+_COMPUTED = (
+    "days_since_seen",
+    "days_since_order",
+    "average_order_value",
+    "view_to_cart",
+    "cart_to_order",
+    "sessions_7d",
+    "distinct_products",
+    "cart_value",
+    "cart_age_s",
+    "cart_truncated",
+)
+"""Features that are no column: their codes follow on those of the columns."""
+(
+    _DAYS_SINCE_SEEN,
+    _DAYS_SINCE_ORDER,
+    _AVERAGE_ORDER_VALUE,
+    _VIEW_TO_CART,
+    _CART_TO_ORDER,
+    _SESSIONS,
+    _DISTINCT_PRODUCTS,
+    _CART_VALUE,
+    _CART_AGE_S,
+    _CART_TRUNCATED,
+) = range(WIDTH, WIDTH + len(_COMPUTED))
+_CODE = {name: code for code, name in enumerate((*COLUMNS, *_COMPUTED))}
 
-    rows: NDArray[np.float64]
-    read_at: NDArray[np.float64]
-    last_seen: NDArray[np.float64]
-    columns: NDArray[np.float64]
-    place: Mapping[str, int]
-
-    def column(self, name: str) -> NDArray[np.float64]:
-        """Read a column as of now."""
-        return self.columns[:, self.place[name]]
-
-    def days_since(self, time_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.minimum((self.read_at - time_ms) / decay.DAY_MS, NEVER_DAYS)
-
-    def average_order_value(self) -> NDArray[np.float64]:
-        return self.column("spend_minor") / np.maximum(self.column("orders"), 1.0)
-
-    def sessions(self) -> NDArray[np.float64]:
-        half_hour = activity.HALF_HOUR_MS
-        aged = (self.read_at // half_hour - self.last_seen // half_hour).astype(np.int64)
-        return activity.sessions(self.rows.view(np.uint64)[:, RING], aged)
-
-    def cart_age_s(self) -> NDArray[np.float64]:
-        added = self.column("cart_added_at")
-        return np.where(added > 0, (self.read_at - added) / 1000.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Computed:
-    columns: tuple[str, ...]
-    """What it reads through `_Moment.column`."""
-    compute: Callable[[_Moment], NDArray[np.float64]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How to read some features of all customers at once."""
-
-    columns: NDArray[np.int64]
-    fading: NDArray[np.int64]
-    """Index into `_HALF_LIVES` of each of the columns."""
-    place: Mapping[str, int]
-    copied_from: NDArray[np.int64]
-    copied_to: NDArray[np.int64]
-    computed: tuple[tuple[int, Callable[[_Moment], NDArray[np.float64]]], ...]
-
-
-_HALF_LIVES = np.array([*FADING, np.inf])
-"""Infinite for columns that do not fade."""
-_FADING_OF = {COLUMNS[column]: place for place, columns in enumerate(FADING.values()) for column in columns.tolist()}
+_HALF_LIVES = tuple(FADING)
+_FACTOR_OF = np.zeros(WIDTH, dtype=np.int64)
+"""Place of each column's factor: 0 for those that do not fade, then in order of `_HALF_LIVES`."""
+for _place, _columns in enumerate(FADING.values()):
+    _FACTOR_OF[_columns] = _place + 1
+_RING_START, _RING_END = RING.start, RING.stop
 
 
 @functools.lru_cache(maxsize=64)
-def _plan(names: tuple[str, ...]) -> _Plan:
-    needed = [name for name in names if name not in _COMPUTED]
-    needed += [column for name in names if name in _COMPUTED for column in _COMPUTED[name].columns]
-    needed = list(dict.fromkeys(needed))
-    place = {name: at for at, name in enumerate(needed)}
-    copied = [(place[name], to) for to, name in enumerate(names) if name not in _COMPUTED]
-    return _Plan(
-        columns=np.array([POSITION[name] for name in needed], dtype=np.int64),
-        fading=np.array([_FADING_OF.get(name, len(FADING)) for name in needed], dtype=np.int64),
-        place=place,
-        copied_from=np.array([at for at, _ in copied], dtype=np.int64),
-        copied_to=np.array([to for _, to in copied], dtype=np.int64),
-        computed=tuple((to, _COMPUTED[name].compute) for to, name in enumerate(names) if name in _COMPUTED),
-    )
+def _codes(names: tuple[str, ...]) -> NDArray[np.int64]:
+    return np.array([_CODE[name] for name in names], dtype=np.int64)
 
 
-_COMPUTED: Mapping[str, _Computed] = {
-    "days_since_seen": _Computed((), lambda moment: moment.days_since(moment.last_seen)),
-    # A customer that never ordered has 0 there, over 365 days before anything from 1991 on.
-    "days_since_order": _Computed(("last_order_at",), lambda moment: moment.days_since(moment.column("last_order_at"))),
-    "average_order_value": _Computed(("spend_minor", "orders"), _Moment.average_order_value),
-    "view_to_cart": _Computed(
-        ("cart_adds_hl30d", "views_hl30d"),
-        lambda moment: shrunk(moment.column("cart_adds_hl30d"), moment.column("views_hl30d"), VIEW_TO_CART_PRIOR),
-    ),
-    "cart_to_order": _Computed(
-        ("orders_hl30d", "cart_adds_hl30d"),
-        lambda moment: shrunk(moment.column("orders_hl30d"), moment.column("cart_adds_hl30d"), CART_TO_ORDER_PRIOR),
-    ),
-    "sessions_7d": _Computed((), _Moment.sessions),
-    "distinct_products": _Computed((), lambda moment: distinct(moment.rows.view(np.uint64)[:, COL.products])),
-    "cart_value": _Computed(("cart_value_minor",), lambda moment: moment.column("cart_value_minor")),
-    "cart_age_s": _Computed(("cart_added_at",), _Moment.cart_age_s),
-    "cart_truncated": _Computed((), lambda moment: (moment.rows[:, COL.cart_watch] < 0).astype(np.float64)),
-}
-"""How features that are no column are computed."""
+@compiled
+def _read(
+    rows: NDArray[np.float64], bits: NDArray[np.uint64], now_ms: float, codes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    values = np.empty((len(rows), len(codes)))
+    factors = np.ones(len(_HALF_LIVES) + 1)
+    for at in range(len(rows)):
+        customer = rows[at]
+        last_seen = customer[COL.last_seen]
+        read_at = max(last_seen, now_ms)
+        days = decay.days_from_landmark(read_at, decay.cell(last_seen))
+        for place in range(len(_HALF_LIVES)):
+            factors[place + 1] = decay.faded(days, _HALF_LIVES[place])
+        for feature in range(len(codes)):
+            code = codes[feature]
+            if code < WIDTH:
+                values[at, feature] = _column(customer, factors, code)
+            elif code in (_SESSIONS, _DISTINCT_PRODUCTS):
+                values[at, feature] = _of_bits(code, bits[at], last_seen, read_at)
+            else:
+                values[at, feature] = _computed(code, customer, factors, read_at)
+    return values
+
+
+@compiled
+def _column(customer: NDArray[np.float64], factors: NDArray[np.float64], column: int) -> float:
+    """Read a column as of now; only refunds bring a sum below 0, and a logarithm follows."""
+    return float(max(customer[column] * factors[_FACTOR_OF[column]], 0.0))
+
+
+@compiled
+def _of_bits(code: int, bits: NDArray[np.uint64], last_seen: float, read_at: float) -> float:
+    if code == _DISTINCT_PRODUCTS:
+        return distinct(bits[COL.products])
+    aged = read_at // activity.HALF_HOUR_MS - last_seen // activity.HALF_HOUR_MS
+    return float(activity.sessions(bits[_RING_START:_RING_END], int(aged)))
+
+
+@compiled
+def _computed(code: int, customer: NDArray[np.float64], factors: NDArray[np.float64], read_at: float) -> float:
+    value = 0.0
+    if code == _DAYS_SINCE_SEEN:
+        value = min((read_at - customer[COL.last_seen]) / decay.DAY_MS, NEVER_DAYS)
+    elif code == _DAYS_SINCE_ORDER:
+        # A customer that never ordered has 0 there, over 365 days before anything from 1991 on.
+        value = min((read_at - customer[COL.last_order_at]) / decay.DAY_MS, NEVER_DAYS)
+    elif code == _AVERAGE_ORDER_VALUE:
+        value = _column(customer, factors, COL.spend_minor) / max(customer[COL.orders], 1.0)
+    elif code == _VIEW_TO_CART:
+        adds, views = _column(customer, factors, COL.cart_adds_hl30d), _column(customer, factors, COL.views_hl30d)
+        value = shrunk(adds, views, VIEW_TO_CART_PRIOR)
+    elif code == _CART_TO_ORDER:
+        orders, adds = _column(customer, factors, COL.orders_hl30d), _column(customer, factors, COL.cart_adds_hl30d)
+        value = shrunk(orders, adds, CART_TO_ORDER_PRIOR)
+    elif code == _CART_VALUE:
+        value = customer[COL.cart_value_minor]
+    elif code == _CART_AGE_S and customer[COL.cart_added_at] > 0:
+        value = (read_at - customer[COL.cart_added_at]) / 1000.0
+    elif code == _CART_TRUNCATED and customer[COL.cart_watch] < 0:
+        value = 1.0
+    return value

@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import activity, carts, decay, recent
-from models.columns import COL, FADING, POSITION, RING, CustomerTable
+from models.columns import COL, HALF_LIFE_DAYS, POSITION, RING, CustomerTable
 
 _ADDED = [
-    POSITION[name] for name in ("events", "duplicates", "late", "custom", "orders", "spend_minor", "refunds_minor")
+    *(POSITION[name] for name in ("events", "duplicates", "late", "custom", "orders", "spend_minor", "refunds_minor")),
+    *np.flatnonzero(HALF_LIFE_DAYS).tolist(),
 ]
+_UNITED = [*range(COL.ring0, COL.ring5 + 1), COL.products]
 
 
 def merge(table: CustomerTable, target: int, other: CustomerTable, source: int) -> None:
     """Add to `target` of `table` all that customer `source` of `other` did; `other` keeps its customer."""
     here, there = np.array([target]), np.array([source])
     mine, theirs = table.gather(here), other.gather(there)
-    _merge_rows(mine, theirs)
+    _merge_rows(mine[0], theirs[0])
     last_seen = mine[:, COL.last_seen]
     for ids, others in ((table.recent_events, other.recent_events), (table.recent_orders, other.recent_orders)):
         ids.load(here, recent.merge(ids.gather(here), others.gather(there)), last_seen, 0)
@@ -34,21 +36,17 @@ def merge(table: CustomerTable, target: int, other: CustomerTable, source: int) 
 
 
 def _merge_rows(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
-    last_seen = np.maximum(mine[:, COL.last_seen], theirs[:, COL.last_seen])
-    half_hour = last_seen.astype(np.int64) // activity.HALF_HOUR_MS
-    bits, faded = [], []
-    for rows in (mine, theirs):
-        seen = rows[:, COL.last_seen]
+    """Add one customer's row to another's, both (WIDTH,), in place."""
+    last_seen = max(mine[COL.last_seen], theirs[COL.last_seen])
+    for row in (mine, theirs):
+        seen = row[COL.last_seen]
         moved = decay.cell(last_seen) - decay.cell(seen)
-        faded.append([decay.rebase(rows[:, columns], moved, half_life) for half_life, columns in FADING.items()])
-        steps = half_hour - seen.astype(np.int64) // activity.HALF_HOUR_MS
-        bits.append(activity.shift(rows.view(np.uint64)[:, RING], steps))
-    for (_, columns), left, right in zip(FADING.items(), *faded, strict=True):
-        mine[:, columns] = left + right
-    words = mine.view(np.uint64)
-    words[:, RING] = bits[0] | bits[1]
-    words[:, COL.products] |= theirs.view(np.uint64)[:, COL.products]
-    mine[:, _ADDED] += theirs[:, _ADDED]
-    mine[:, COL.first_seen] = np.minimum(mine[:, COL.first_seen], theirs[:, COL.first_seen])
-    mine[:, COL.last_order_at] = np.maximum(mine[:, COL.last_order_at], theirs[:, COL.last_order_at])
-    mine[:, COL.last_seen] = last_seen
+        for column in np.flatnonzero(HALF_LIFE_DAYS):
+            row[column] = decay.rebase(row[column], moved, HALF_LIFE_DAYS[column])
+        half_hours = last_seen // activity.HALF_HOUR_MS - seen // activity.HALF_HOUR_MS
+        activity.shift(row.view(np.uint64)[RING], int(half_hours))
+    mine[_ADDED] += theirs[_ADDED]
+    mine.view(np.uint64)[_UNITED] |= theirs.view(np.uint64)[_UNITED]
+    mine[COL.first_seen] = min(mine[COL.first_seen], theirs[COL.first_seen])
+    mine[COL.last_order_at] = max(mine[COL.last_order_at], theirs[COL.last_order_at])
+    mine[COL.last_seen] = last_seen

@@ -63,10 +63,10 @@ def test_marking_dirty_reaches_only_those_slots():
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 1_500), min_size=1, max_size=60))
-def test_grouping_is_unique_with_inverse(slots):
+@given(st.lists(st.integers(-1, 1_500), min_size=1, max_size=60))
+def test_grouping_is_unique_with_inverse_and_leaves_out_those_without_a_slot(slots):
     table = CustomerTable()
     table.add_all([f"c{number}" for number in range(1_501)])
     unique, row = table.group(np.array(slots))
-    expected, inverse = np.unique(np.array(slots), return_inverse=True)
-    assert (unique.tolist(), row.tolist()) == (expected.tolist(), inverse.tolist())
+    assert unique.tolist() == sorted({slot for slot in slots if slot >= 0})
+    assert [unique[at] if at >= 0 else -1 for at in row] == slots

@@ -26,8 +26,13 @@ def ids() -> RecentIds:
 
 def _admit(ids: RecentIds, slot: list[int], time: list[int], hashes: list[int]) -> list[bool]:
     slots, row = np.unique(np.array(slot), return_inverse=True)
-    known = ids.admit(slots, row, np.array(time), np.array(hashes, dtype=np.uint64))
-    return [False] * len(slot) if known is None else known.tolist()
+    kept = ids.take(slots)
+    known = [
+        recent.admit(kept[at], each, np.uint64(low), EVENT_WINDOW_MINUTES)
+        for at, each, low in zip(row.tolist(), time, hashes, strict=True)
+    ]
+    ids.put(slots, kept)
+    return known
 
 
 @settings(max_examples=300, deadline=None)
