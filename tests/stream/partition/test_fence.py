@@ -14,10 +14,9 @@ from models.columns import COL
 from schemas.topics import CHANGELOG
 from stream import shoppers, topics
 from stream.clients import kafka_admin
-from stream.embedded.kafka import jars, kafka
 from stream.embedded.redis import url
 from stream.embedded.server import Server
-from stream.errors import EmbeddedFailed, Fenced
+from stream.errors import Fenced
 from stream.partition.log import PartitionLog, can_fence
 from stream.partition.meta import OWNER_KEY
 from stream.settings import load
@@ -27,30 +26,19 @@ from tests.kit.job import Job, customers, totals
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
-def fetched() -> None:
-    """Skip where Apache Kafka cannot be had here."""
-    try:
-        jars()
-    except EmbeddedFailed as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture(scope="module")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of one Apache Kafka for this module, its topics created."""
-    fetched()
-    with kafka(tmp_path_factory.mktemp("kafka")) as server:
-        settings = load(kafka=server.address)
-        with kafka_admin(settings, patience_s=20.0) as admin:
-            topics.create(admin, settings)
-        yield server.address
+def apache(apache: str) -> str:
+    """host:port of Apache Kafka, its topics created."""
+    settings = load(kafka=apache)
+    with kafka_admin(settings, patience_s=20.0) as admin:
+        topics.create(admin, settings)
+    return apache
 
 
 @pytest.fixture
-def job(start_redis: Callable[[], Server], tmp_path: Path) -> Iterator[Job]:
+def job(start_apache: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path) -> Iterator[Job]:
     """A job on an Apache Kafka of its own."""
-    fetched()
-    with kafka(tmp_path / "kafka") as server, Job(server.address, url(start_redis()), tmp_path) as started:
+    with Job(start_apache().address, url(start_redis()), tmp_path) as started:
         yield started
 
 

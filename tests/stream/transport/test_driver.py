@@ -39,9 +39,9 @@ async def app() -> AsyncIterator[SegmenterApp]:
 
 
 @pytest.fixture
-async def app_on_a_broker(broker: str) -> AsyncIterator[SegmenterApp]:
+async def app_on_a_broker(either_broker: str) -> AsyncIterator[SegmenterApp]:
     """An app that was not started, whose broker answers."""
-    async for made in built(kafka=broker):
+    async for made in built(kafka=either_broker):
         yield made
 
 
@@ -104,7 +104,6 @@ async def test_a_gap_between_batches_is_not_taken_for_acknowledged(consumer: Bat
     assert not consumer._gap[SOURCE]
 
 
-@pytest.mark.broker
 async def test_the_fetch_settings_reach_a_started_consumer(app_on_a_broker: SegmenterApp) -> None:
     # aiokafka has them, Faust no setting for them: private attributes that must not go away unnoticed.
     made = app_on_a_broker.consumer._thread._create_worker_consumer(app_on_a_broker.transport)
