@@ -8,10 +8,10 @@ STAMP := $(VENV)/installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install kafka demo test lint lint-deploy format bench clean
+.PHONY: help install kafka demo test lint lint-deploy format bench chaos prove soak clean
 
 help:
-	@echo "make install | kafka | demo | test | lint | format | bench | clean"
+	@echo "make install | kafka | demo | test | lint | format | bench | chaos | prove | soak | clean"
 
 install: $(STAMP)
 
@@ -53,6 +53,18 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/livesegment bench $(ARGS)
+
+# Break a job of real processes at random, then have the oracle judge it: --seed S --minutes M --faults a,b --workers N
+chaos: $(STAMP)
+	@$(BIN)/python -m tests.proof.chaos $(ARGS)
+
+# The whole proof, about 90 minutes, or a part of it: --part 2/6; its result goes to docs/proof.md
+prove: $(STAMP)
+	@$(BIN)/python -m tests.proof.prove $(ARGS)
+
+# An hour at half load: memory and file descriptors stay where they are; --minutes M
+soak: $(STAMP)
+	@$(BIN)/python -m tests.proof.soak $(ARGS)
 
 clean:
 	@rm -rf $(VENV) .livesegment .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build

@@ -111,7 +111,7 @@ def parse(value: bytes | None) -> dict[str, Any] | str:
     try:
         if _deep(text):
             return "bad_json"
-        document = json.loads(text, parse_constant=_refuse, parse_float=_float, parse_int=_int)
+        document = _JSON.decode(text)
         if "\\u" in text:
             # Half of a surrogate pair is no text.
             json.dumps(document, ensure_ascii=False).encode()
@@ -157,6 +157,9 @@ def _int(text: str) -> int | float:
     number = int(text) if len(text) <= 21 else None
     # JSON knows no integers; what 64 bits do not hold is a double to every reader that is not Python.
     return number if number is not None and -(2**63) <= number < 2**64 else _float(text)
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse, parse_float=_float, parse_int=_int)
 
 
 def _reason(error: ValidationError) -> str:
