@@ -181,6 +181,15 @@ class House:
         finally:
             consumer.close()
 
+    def committed(self) -> dict[tuple[str, int], int]:
+        """Committed offset of every source partition; 0 where there is none."""
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, group_id=self.settings.app_id)
+        try:
+            places = [(topic, number) for topic in SOURCES for number in range(self.settings.partitions)]
+            return {place: consumer.committed(TopicPartition(*place)) or 0 for place in places}
+        finally:
+            consumer.close(autocommit=False)
+
     def settle(self, timeout_s: float = 120.0) -> None:
         """Return once nothing is left to do; AssertionError with the workers' last lines where that takes too long."""
         deadline = time.monotonic() + timeout_s

@@ -1,15 +1,16 @@
 """Workers under a supervisor, as they run in production: one that ends is started again, and why it ended is kept.
 
 The supervisor is a thread that starts, watches and restarts; tests only say how many workers there are to be, and send
-signals. Every worker dies with the test process, even if that is killed.
+signals. Every worker dies with the test process, even if that is killed. They are forked from a nursery (see there),
+which is a start in a tenth of the time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from stream.embedded.supervisor import Child, stop
 from stream.failpoints import VARIABLE
+from tests.proof.nursery import Nursery, Seedling
 
 LOOK_S = 0.05
 BACKOFF_S = 0.5
@@ -44,7 +45,7 @@ class Slot:
 
     def __init__(self, number: int, folder: Path) -> None:
         self.number = number
-        self.child: Child | None = None
+        self.child: Seedling | None = None
         self.wanted = True
         self.starts = 0
         self.due = 0.0
@@ -86,21 +87,21 @@ class Workers:
         """Failpoints of the next starts, one plan each; then none."""
         self._folder = folder
         self._options = options
+        self._nursery = Nursery()
         self._lock = threading.RLock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="workers", daemon=True)
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._nursery.__enter__()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._thread.join()
-        for slot in self.slots:
-            if slot.child is not None:
-                slot.child.kill()
+        self._nursery.__exit__()
 
     def resize(self, count: int) -> None:
         """Have `count` workers: new ones are started, surplus ones told to leave (SIGTERM) and waited for."""
@@ -108,9 +109,10 @@ class Workers:
             for slot in self.slots:
                 slot.wanted = slot.number < count
             self.slots += [Slot(number, self._folder) for number in range(len(self.slots), count)]
-            leaving = [slot.child for slot in self.slots if not slot.wanted and slot.child is not None]
-        stop(leaving, LEAVE_S)
-        self._until(lambda: all(slot.wanted or slot.child is None for slot in self.slots), LEAVE_S, "workers to leave")
+        surplus = [slot.number for slot in self.slots if not slot.wanted]
+        if surplus:
+            self.signal(signal.SIGTERM, *surplus)
+            self._until(lambda: all(slot.wanted or slot.child is None for slot in self.slots), LEAVE_S, "the leave")
 
     def pids(self) -> list[int]:
         """Process ids of the running workers, by slot."""
@@ -122,8 +124,9 @@ class Workers:
         for slot in self.slots:
             pid = slot.pid
             if pid and (not slots or slot.number in slots):
-                os.killpg(pid, number)
-                sent.append(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, number)
+                    sent.append(pid)
         return sent
 
     def kill(self, *slots: int) -> list[int]:
@@ -178,15 +181,13 @@ class Workers:
             environment = {**self.environment, "LIVESEGMENT_READY_FILE": str(slot.ready_file)}
             if self.plans:
                 environment[VARIABLE] = self.plans.popleft()
-            command = [sys.executable, "-m", "stream.commands", "worker", *self._options]
-            slot.child = Child(f"worker-{slot.number}", command, slot.log, environment)
-            slot.child.start()
+            slot.child = self._nursery.start(["worker", *self._options], slot.log, environment)
 
 
 def reason(slot: Slot) -> str:
     """Return why the process of a slot ended."""
     if slot.child is not None and (slot.child.exit_code or 0) < 0:
-        return slot.child.why()
+        return f"killed by {signal.Signals(-(slot.child.exit_code or 0)).name}"
     lines = slot.log.read_text(encoding="utf-8", errors="replace").splitlines() if slot.log.exists() else []
     for line in reversed(lines):
         if '"worker_stopped"' in line:
