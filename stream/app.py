@@ -35,6 +35,7 @@ from stream.partition.owner import Owner
 from stream.partition.shared import Shared, fail_stop
 from stream.redis_view.view import connect
 from stream.reporting import Reporter
+from stream.security import faust_credentials, kafka_options, redis_options
 from stream.settings import Settings
 from stream.transport.message import BatchSchema
 from stream.transport.recovery import OwnTableManager
@@ -85,6 +86,7 @@ def build_app(settings: Settings, owner: Owner, learner: LearnerService | None) 
     app = SegmenterApp(
         settings.app_id,
         broker=[f"{transport.SCHEME}://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=faust_credentials(settings),
         TableManager=OwnTableManager,
         web_enabled=False,
         topic_allow_declare=False,
@@ -170,12 +172,13 @@ def _end_in_time() -> None:
 @contextlib.asynccontextmanager
 async def _parts(settings: Settings) -> AsyncIterator[tuple[SegmenterApp, list[asyncio.Task[None]]]]:
     """Connect, read the present model, and yield the app with its background tasks running."""
-    redis = await connect(settings.redis_url)
-    fenced = await can_fence(bootstrap=settings.kafka, app_id=settings.app_id)
+    security = kafka_options(settings)
+    redis = await connect(settings.redis_url, redis_options(settings))
+    fenced = await can_fence(bootstrap=settings.kafka, app_id=settings.app_id, security=security)
     if not fenced:
         log.warning("not_fenced", why="this broker does not know InitProducerId; end an old worker before a new one")
     shared = Shared(settings)
-    producer = new_producer(settings.kafka, settings.app_id)
+    producer = new_producer(settings.kafka, settings.app_id, security=security)
     await producer.start()
     # Where nothing can be fenced the partitions need no producers of their own: shared requests cost half the CPU.
     owner = Owner(shared, redis, fenced=fenced, plain=None if fenced else producer)

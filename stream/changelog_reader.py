@@ -19,6 +19,7 @@ from schemas.topics import CHANGELOG
 from stream.clients import wait_for_kafka
 from stream.errors import BrokenChangelog, KafkaUnreachable
 from stream.partition.meta import META_KEY, OWNER_KEY, Meta, UnknownMetaVersion
+from stream.security import kafka_options
 from stream.settings import Settings
 
 QUIET_S = 15.0
@@ -70,6 +71,7 @@ async def _read(settings: Settings, only: Collection[int] | None) -> State:
         enable_auto_commit=False,
         max_partition_fetch_bytes=8 << 20,
         fetch_max_wait_ms=50,
+        **kafka_options(settings),
     )
     try:
         await consumer.start()

@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from stream import log
 from stream.errors import KafkaUnreachable, RedisUnreachable
+from stream.security import kafka_options, redis_options
 from stream.settings import Settings
 
 PATIENCE_S = 6.0
@@ -68,6 +69,7 @@ def kafka_admin(settings: Settings, patience_s: float = PATIENCE_S) -> Iterator[
             bootstrap_servers=settings.kafka.split(","),
             bootstrap_timeout_ms=int(patience_s * 1000),
             request_timeout_ms=15_000,
+            **kafka_options(settings),
         )
         try:
             yield client
@@ -84,6 +86,7 @@ def redis_client(settings: Settings, patience_s: float = PATIENCE_S) -> Iterator
         socket_timeout=5.0,
         socket_connect_timeout=CONNECT_S,
         retry=Retry(NoBackoff(), 0),
+        **redis_options(settings),
     )
     try:
         _persist(client.ping, (RedisConnectionError, RedisTimeoutError), f"Redis at {settings.redis_shown}", patience_s)

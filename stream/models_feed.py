@@ -17,6 +17,7 @@ from schemas.snapshot import ModelSnapshot
 from schemas.topics import SEGMENT_MODELS
 from stream.errors import WrongSettings
 from stream.metrics import Metrics
+from stream.security import kafka_options
 from stream.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,10 @@ class ModelsFeed:
         self._adopt = adopt
         self._reading = asyncio.Lock()
         self._consumer = aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest"
+            bootstrap_servers=settings.kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **kafka_options(settings),
         )
 
     async def start(self) -> None:

@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream.clients import kafka_errors, wait_for_kafka
 from stream.errors import KafkaUnreachable
+from stream.security import kafka_options
 from stream.settings import Settings
 
 SILENCE_S = 15.0
@@ -74,6 +75,7 @@ def peek(settings: Settings) -> Iterator[Peek]:
             bootstrap_timeout_ms=int(SILENCE_S * 1000),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            **kafka_options(settings),
         )
         try:
             yield Peek(settings, consumer)

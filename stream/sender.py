@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 from stream.clients import kafka_admin
 from stream.errors import KafkaUnreachable, TopicsDiffer
 from stream.partitioner import partition_of
+from stream.security import kafka_options
 from stream.settings import Settings
 
 IN_FLIGHT_MAX = 20_000
@@ -48,6 +49,7 @@ class Sender:
             delivery_timeout_ms=int(ACK_S * 1_000),
             request_timeout_ms=15_000,
             allow_auto_create_topics=False,
+            **kafka_options(settings),
         )
         self._waiting: deque[Any] = deque()
         self._last: dict[tuple[str, int], Any] = {}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -52,6 +52,33 @@ class Settings(BaseSettings):
         repr=False,
         description="Redis or Valkey; may hold a password, so it is never logged.",
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How Kafka is spoken to: TLS with SSL, a user and a password with SASL."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the password is proved."
+    )
+    kafka_user: str | None = Field(None, max_length=200, description="User for SASL.")
+    kafka_password: SecretStr | None = Field(
+        None, max_length=1000, description="Its password; never shown, logged or written down."
+    )
+    kafka_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that Kafka's is checked against; default: those of the system."
+    )
+    kafka_cert_file: Path | None = Field(None, description="This client's own certificate (PEM), for mutual TLS.")
+    kafka_key_file: Path | None = Field(None, description="Its key (PEM), where it is not in the same file.")
+    kafka_key_password: SecretStr | None = Field(None, max_length=1000, description="Password of that key.")
+    redis_password: SecretStr | None = Field(
+        None,
+        max_length=1000,
+        description="Redis's password, where the address should not hold it; the user stays there.",
+    )
+    redis_ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) that Redis's is checked against (rediss://); default: those of the system.",
+    )
+    redis_cert_file: Path | None = Field(None, description="This client's own certificate (PEM) for Redis.")
+    redis_key_file: Path | None = Field(None, description="Its key (PEM).")
     data_dir: Path = Field(
         Path(".livesegment"),
         description="Where `up` keeps endpoints, logs and locks, and a worker how it stands. Holds no customer state.",
@@ -158,6 +185,14 @@ class Settings(BaseSettings):
     group_max_records: int = Field(10_000, ge=100, le=100_000, description="Most events applied in one step.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
+    @model_validator(mode="after")
+    def _password_is_there(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_user and self.kafka_password):
+            raise ValueError(
+                f"kafka_security_protocol {self.kafka_security_protocol} needs kafka_user and kafka_password"
+            )
+        return self
+
     @property
     def redis_shown(self) -> str:
         """The Redis address without its user and password: what messages and logs may say."""
@@ -241,13 +276,14 @@ def _row(name: str, field: FieldInfo) -> str:
 def _bounds(name: str) -> str:
     """Return what a setting may be, in words taken from its own JSON Schema."""
     schema = Settings.model_json_schema()["properties"][name]
+    schema = next((choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}), schema)
     if "enum" in schema:
         return ", ".join(f"`{choice}`" for choice in schema["enum"])
     signs = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
     parts = [f"{sign} {schema[key]}" for key, sign in signs if key in schema]
     parts += [f"`{schema['pattern']}`"] if "pattern" in schema else []
     parts += [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
-    return ", ".join(parts) or "a path"
+    return ", ".join(parts) or ("a path" if schema.get("format") == "path" else "text")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from stream.clients import kafka_admin, redis_client
 from stream.errors import NotFound, TopicsDiffer
 from stream.partition.log import can_fence
 from stream.peek import Peek, peek
+from stream.security import kafka_options
 from stream.settings import Settings
 
 FRESH_ROUNDS = 3
@@ -60,7 +61,9 @@ def status(settings: Settings) -> dict[str, Any]:
     alive = {int(metric["labels"]["partition"]) for metric in said if "partition" in metric["labels"]}
     return {
         "state": _state(alive, complete, len(partitions)),
-        "fenced": asyncio.run(can_fence(bootstrap=settings.kafka, app_id=settings.app_id)),
+        "fenced": asyncio.run(
+            can_fence(bootstrap=settings.kafka, app_id=settings.app_id, security=kafka_options(settings))
+        ),
         "customers": sum(len(partition.table) for partition in partitions),
         "lag": sum(lags.values()),
         "events": events,

@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from schemas.topics import SEGMENT_CHANGES, SEGMENT_METRICS
 from stream.clients import kafka_errors
+from stream.security import kafka_options
 from stream.settings import Settings
 
 CHANGES_SHOWN = 8
@@ -113,6 +114,7 @@ class Feed:
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
                 max_poll_records=2000,
+                **kafka_options(settings),
             )
             found = [(name, self._consumer.partitions_for_topic(name)) for name in (SEGMENT_CHANGES, SEGMENT_METRICS)]
         self._consumer.assign([TopicPartition(topic, number) for topic, numbers in found for number in numbers or ()])

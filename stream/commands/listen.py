@@ -17,6 +17,7 @@ from schemas.change import SegmentChanged
 from schemas.topics import SEGMENT_CHANGES
 from stream.clients import kafka_errors
 from stream.commands.common import DataDir, Kafka, notes, prepare
+from stream.security import kafka_options
 from stream.sender import partition_counts
 from stream.settings import Settings
 
@@ -81,6 +82,7 @@ def changes(settings: Settings, stop: threading.Event, *, from_start: bool) -> I
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            **kafka_options(settings),
         )
         try:
             consumer.assign(places)

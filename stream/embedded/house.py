@@ -20,7 +20,7 @@ from stream.embedded.broker import broker
 from stream.embedded.redis import redis, url
 from stream.embedded.supervisor import Child, stop
 from stream.errors import AlreadyRunning, EmbeddedFailed
-from stream.settings import ENDPOINTS, Settings, load
+from stream.settings import ENDPOINTS, Settings
 
 WORKERS_STOP_S = 9.0
 SERVERS_STOP_S = 2.0
@@ -31,6 +31,14 @@ MOST_EARLY_DEATHS = 4
 """A worker that dies so often before it was ever ready will not get better: then `up` gives up."""
 SESSION_TIMEOUT_S = 6.0
 """The embedded broker lets a joining worker wait half of it."""
+
+OPEN = {
+    "kafka_security_protocol": "PLAINTEXT",
+    "kafka_password": None,
+    "kafka_key_password": None,
+    "redis_password": None,
+}
+"""The embedded servers listen on loopback only and know neither TLS nor passwords."""
 
 COMMAND = (sys.executable, "-P", "-m", "stream.commands")
 """This program; -P: the directory it is run in must not be searched for modules."""
@@ -57,7 +65,8 @@ class House:
     @property
     def settings(self) -> Settings:
         """The settings of everything in the house: the given ones with its own endpoints. After `start_servers`."""
-        return load(**{**self._given.model_dump(), "kafka": self._broker.address, "redis_url": url(self._redis)})
+        here = {"kafka": self._broker.address, "redis_url": url(self._redis)}
+        return self._given.model_copy(update={**here, **OPEN})
 
     def start_servers(self) -> None:
         """Take the data directory, start broker and Redis, create the topics.
@@ -187,7 +196,8 @@ class House:
     def _environment(self) -> dict[str, str]:
         """Return the settings as the environment of a child: the same for all, whatever they default to."""
         values = {**self.settings.model_dump(), "session_timeout_s": SESSION_TIMEOUT_S}
-        return {f"LIVESEGMENT_{name.upper()}": str(value) for name, value in values.items() if value is not None}
+        # An empty variable counts as none: what the servers outside would need is not passed on.
+        return {f"LIVESEGMENT_{name.upper()}": "" if value is None else str(value) for name, value in values.items()}
 
     def _command(self, name: str, words: list[str]) -> Child:
         return Child(name, [*COMMAND, *words], self._folder / "logs" / f"{name}.log")

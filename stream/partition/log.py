@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 import aiokafka
 from aiokafka.errors import (
@@ -54,14 +54,20 @@ class PartitionLog:
         app_id: str,
         fenced: bool,
         plain: aiokafka.AIOKafkaProducer | None = None,
+        security: Mapping[str, Any] | None = None,
     ) -> None:
-        """`plain`: a started producer that a worker's partitions share where the broker cannot fence them anyway."""
+        """`plain`: a started producer that a worker's partitions share where the broker cannot fence them anyway.
+
+        `security`: options of `stream.security.kafka_options`.
+        """
         self.number = number
         self.fenced = fenced
         """Whether the broker refuses older owners; the embedded broker cannot."""
         name = f"{app_id}-{number}"
         self._shared = plain is not None
-        self._producer = plain or new_producer(bootstrap, name, transactional_id=name if fenced else None)
+        self._producer = plain or new_producer(
+            bootstrap, name, transactional_id=name if fenced else None, security=security
+        )
         self._expected: int | None = None
         self.wrote_at = time.monotonic()
         """When the broker last acknowledged a row."""
@@ -164,7 +170,9 @@ class PartitionLog:
             yield batch, count
 
 
-def new_producer(bootstrap: str, client_id: str, *, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
+def new_producer(
+    bootstrap: str, client_id: str, *, transactional_id: str | None = None, security: Mapping[str, Any] | None = None
+) -> aiokafka.AIOKafkaProducer:
     """Make a producer for rows and changes, not started."""
     return aiokafka.AIOKafkaProducer(
         bootstrap_servers=bootstrap,
@@ -174,17 +182,22 @@ def new_producer(bootstrap: str, client_id: str, *, transactional_id: str | None
         max_batch_size=BATCH_BYTES,
         max_request_size=REQUEST_BYTES,
         linger_ms=0,
+        **(security or {}),
     )
 
 
-async def can_fence(*, bootstrap: str, app_id: str) -> bool:
+async def can_fence(*, bootstrap: str, app_id: str, security: Mapping[str, Any] | None = None) -> bool:
     """Whether the broker knows `InitProducerId`; the embedded one does not.
 
     Raises KafkaUnreachable where that cannot be told: a broker wrongly taken for one that cannot lets zombies in.
     """
     for _ in range(PROBES):
         probe = aiokafka.AIOKafkaProducer(
-            bootstrap_servers=bootstrap, client_id=f"{app_id}-probe", transactional_id=f"{app_id}-probe", acks="all"
+            bootstrap_servers=bootstrap,
+            client_id=f"{app_id}-probe",
+            transactional_id=f"{app_id}-probe",
+            acks="all",
+            **(security or {}),
         )
         try:
             await probe.start()

@@ -22,6 +22,7 @@ from stream.partition.partition import Partition, Served
 from stream.partition.shared import Shared, fail_stop
 from stream.partition.takeover import take_over
 from stream.redis_view.view import RedisView
+from stream.security import kafka_options
 from stream.worker_state import Standing
 
 log = structlog.get_logger(__name__)
@@ -102,7 +103,12 @@ class Owner:
     async def _take_one(self, number: int) -> None:
         settings = self.shared.settings
         writer = PartitionLog(
-            number, bootstrap=settings.kafka, app_id=settings.app_id, fenced=self.fenced, plain=self._plain
+            number,
+            bootstrap=settings.kafka,
+            app_id=settings.app_id,
+            fenced=self.fenced,
+            plain=self._plain,
+            security=kafka_options(settings),
         )
         partition = Partition(number, self.shared, writer, RedisView(self._client, number))
         self.partitions[number] = partition

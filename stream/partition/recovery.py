@@ -20,6 +20,7 @@ from stream.errors import BrokenChangelog, FenceRestarted
 from stream.partition.continuity import check_head, check_sources
 from stream.partition.meta import META_KEY, OWNER_KEY, Meta, TopicPosition
 from stream.partition.partition import Partition
+from stream.security import kafka_options
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ async def read_changelog(partition: Partition, bootstrap: str) -> None:
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 << 20,
         fetch_max_wait_ms=50,
+        **kafka_options(partition.shared.settings),
     )
     partition.table, partition.meta = CustomerTable(), Meta()
     reading = Reading(partition)

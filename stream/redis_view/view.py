@@ -7,7 +7,7 @@ refused after it. It is read *before* the marker proves ownership (docs/exactnes
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from importlib import resources
 from typing import Any, TypeAlias
@@ -126,9 +126,13 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value or "")
 
 
-async def connect(url: str) -> redis.asyncio.Redis:
-    """Connect to the one Redis (or Valkey) server at `url`. Raises RedisUnreachable; refuses a cluster."""
-    client = redis.asyncio.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=3, protocol=2)
+async def connect(url: str, security: Mapping[str, Any] | None = None) -> redis.asyncio.Redis:
+    """Connect to the one Redis (or Valkey) server at `url`. Raises RedisUnreachable; refuses a cluster.
+
+    `security`: options of `stream.security.redis_options`.
+    """
+    options = dict(security or {})
+    client = redis.asyncio.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=3, protocol=2, **options)
     try:
         info = await client.info("cluster")
     except (*RETRYABLE, ResponseError) as error:

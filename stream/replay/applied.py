@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream import log
 from stream.clients import kafka_errors
+from stream.security import kafka_options
 from stream.settings import Settings
 
 POLL_S = 0.2
@@ -27,7 +28,10 @@ def wait_until_applied(
     with kafka_errors(settings):
         # Of the job's group but never in it: asking for committed offsets joins nothing.
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka.split(","), group_id=settings.app_id, enable_auto_commit=False
+            bootstrap_servers=settings.kafka.split(","),
+            group_id=settings.app_id,
+            enable_auto_commit=False,
+            **kafka_options(settings),
         )
         try:
             moved_at, before = time.monotonic(), -1
