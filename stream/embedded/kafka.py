@@ -46,12 +46,15 @@ def _need(tool: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Via:
-    """A second listener whose clients are told another port: that of a proxy in front of it."""
+    """A second listener: behind a proxy, whose port its clients are told, or with TLS and passwords."""
 
     port: int
     """Where Kafka listens."""
     told: int
     """Where its metadata says that it listens."""
+    protocol: str = "PLAINTEXT"
+    properties: str = ""
+    """Lines for server.properties; the listener is called VIA."""
 
 
 def kafka(folder: Path, *, heap: str = "512m", data: Path | None = None, via: Via | None = None) -> Server:
@@ -84,13 +87,14 @@ def kafka(folder: Path, *, heap: str = "512m", data: Path | None = None, via: Vi
 def _properties(port: int, controller: int, data: Path, via: Via | None) -> str:
     here = f",VIA://{HOST}:{via.port}" if via else ""
     told = f",VIA://{HOST}:{via.told}" if via else ""
+    via = via or Via(0, 0)
     return f"""\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{HOST}:{controller}
 listeners=PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}{here}
 advertised.listeners=PLAINTEXT://{HOST}:{port}{told}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,VIA:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,VIA:{via.protocol}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
@@ -106,6 +110,7 @@ group.min.session.timeout.ms=1000
 log.cleaner.backoff.ms=500
 log.cleaner.dedupe.buffer.size=2097152
 auto.create.topics.enable=false
+{via.properties}
 """
 
 
