@@ -38,6 +38,8 @@ def config_of(settings: Settings) -> LearnerConfig:
         seed=settings.learner_seed,
         floor=settings.halflife_floor,
         plain_words={name: FEATURES[name].words for name in MODEL_FEATURES},
+        clusterer=settings.clusterer,
+        challenge_every=settings.challenge_every_vectors,
     )
 
 

@@ -98,8 +98,9 @@ class ModelsFeed:
                 self._refuse("it says no version")
             else:
                 first.setdefault(int(said[1]), value)
+        known = -1 if self.newest is None else self.newest.version
         for version in sorted(first, reverse=True):
-            if self.newest is not None and version <= self.newest.version:
+            if version <= known:
                 self._refuse(f"version {version} is not newer")
             elif self._take(first[version]):
                 return
@@ -107,7 +108,8 @@ class ModelsFeed:
     def _take(self, value: bytes) -> bool:
         try:
             snapshot = ModelSnapshot.model_validate_json(value)
-            self.newest = snapshot
+            if self.newest is None or snapshot.version > self.newest.version:
+                self.newest = snapshot
             model = Model.from_snapshot(snapshot, self._features)
         except ValueError as error:
             return self._refuse(_reason(error))

@@ -51,13 +51,16 @@ def challenge(
 
     A refined winner has the serving centroids' rows, in their order. Pure: the generator is all its randomness.
     """
-    held = np.arange(len(vectors)) % HELD_OUT == HELD_OUT - 1
-    fresh = seed(vectors[~held], len(centroids), rng, clip=transform.clip, restarts=restarts)
+    judge = np.arange(len(vectors)) % HELD_OUT == HELD_OUT - 1
+    fresh = seed(vectors[~judge], len(centroids), rng, clip=transform.clip, restarts=restarts)
     scale = fresh.transform
-    learnt, judges = scale.apply(vectors[~held]), scale.apply(vectors[held])
+    learnt, judges = scale.apply(vectors[~judge]), scale.apply(vectors[judge])
     serving = in_space_of(scale, transform, centroids)
     refined = lloyd(learnt, serving)[0]
-    errors = [squared_distances(judges, some).min(axis=1) for some in (serving, refined, fresh.centroids)]
+    # The serving model assigns by its own scale: one that is out of date costs it here.
+    assigned = squared_distances(transform.apply(vectors[judge]), centroids).argmin(axis=1)
+    errors = [squared_distances(judges, serving)[np.arange(len(judges)), assigned]]
+    errors += [squared_distances(judges, some).min(axis=1) for some in (refined, fresh.centroids)]
     gains = [_gain(errors[0], other) for other in errors[1:]]
     best = max(gains)
     if fresh.k == len(centroids) and gains[1] >= FRESH_GAIN and _gain(errors[1], errors[2]) >= FRESH_GAIN:

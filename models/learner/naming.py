@@ -20,6 +20,12 @@ from models.transform import Floats
 HALF = 0.5
 """The least contrast, in standard deviations, that backs a word."""
 
+FIRM = 0.52
+"""The least contrast for a word of a *new* name, so that a centroid that moves a little still backs it."""
+
+LEEWAY = 1.25
+"""What a new word says of the raw centroid must hold of so many times the amounts, and of as much less, too."""
+
 WORDS_MAX = 8
 """Contrasts listed beside a name."""
 
@@ -56,16 +62,26 @@ class _Portrait:
     raw: Raw
     nouns: tuple[Phrase, ...]
 
-    def backs(self, phrase: Phrase) -> bool:
+    def backs(self, phrase: Phrase, least: float = HALF) -> bool:
         return all(
-            abs(value) >= HALF if direction == 0 else value * direction >= HALF
+            abs(value) >= least if direction == 0 else value * direction >= least
             for value, direction in ((self.contrasts.get(name, 0.0), sign) for name, sign in phrase.needs)
         ) and (phrase.holds is None or phrase.holds(self.raw))
+
+    def backs_firmly(self, phrase: Phrase) -> bool:
+        return self.backs(phrase, FIRM) and (
+            phrase.holds is None or all(phrase.holds(_scaled(self.raw, by)) for by in (1 / LEEWAY, LEEWAY))
+        )
 
     def strength(self, phrase: Phrase) -> float:
         values = [min(abs(self.contrasts[name]), STRENGTH_MAX) for name, _ in phrase.needs]
         # A claim on two features says more than either alone.
         return sum(values) / len(values) + 0.35 * (len(values) - 1) - phrase.handicap if values else 0.0
+
+
+def _scaled(raw: Raw, by: float) -> Raw:
+    """Scale the amounts; days stay, because what they say is not proportional to them."""
+    return {name: value if name.startswith("days_") else value * by for name, value in raw.items()}
 
 
 def contrasts(centroids: Floats, mean: Floats, deviation: Floats) -> Floats:
@@ -124,7 +140,7 @@ def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
 
 def _strongest(portrait: _Portrait, phrases: Sequence[Phrase], most: int) -> list[Phrase]:
     """Backed phrases, strongest first, one of each text, `most` at most."""
-    ranked = sorted(filter(portrait.backs, phrases), key=portrait.strength, reverse=True)
+    ranked = sorted(filter(portrait.backs_firmly, phrases), key=portrait.strength, reverse=True)
     by_text: dict[str, Phrase] = {}
     for phrase in ranked:
         by_text.setdefault(phrase.text, phrase)

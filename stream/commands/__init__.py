@@ -26,6 +26,7 @@ COMMANDS = (
     "topics",
     "simulate",
     "replay",
+    "evaluate",
     "status",
     "health",
     "lookup",

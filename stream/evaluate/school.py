@@ -74,5 +74,5 @@ class School:
 
 def nearest(model: Model, vectors: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """(N,) row of the nearest centroid of (N, F) raw vectors."""
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]] = model.squared_distances(vectors)[:-1].argmin(axis=0)
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]] = model.nearest(vectors)
     return rows

@@ -31,7 +31,7 @@ VISIT_ROWS = 200
 SKEWED = 0.5
 """Skewness past which a column that is never negative is taken as log1p."""
 STANDARD_AT = 8.0
-"""Where a column that is not taken as log1p stands, in deviations from 0, so that log1p of what it is given as is it."""
+"""A column that is not taken as log1p is moved so many deviations above 0, and given as what log1p undoes."""
 CHECKS = 10
 
 Progress = Callable[[float, int], None]
@@ -137,7 +137,7 @@ def run(given: Given, features: tuple[str, ...], settings: Settings, asked: Aske
     total = len(given.raw)
     first = first_of_visit(given.customers)
     checks: list[Check] = []
-    due = np.linspace(0, total, CHECKS + 1)[1:]
+    due = np.linspace(0, total, asked.checks + 1)[1:]
     for start in range(0, total, SLICE):
         end = min(start + SLICE, total)
         vectors = columns.given(given.raw[start:end])
@@ -150,24 +150,31 @@ def run(given: Given, features: tuple[str, ...], settings: Settings, asked: Aske
             school.publish(end)
             assert school.model is not None
             crowd.judge(school.model, crowd.everybody)
-        if end >= due[len(checks)] and school.model is not None:
-            checks.append(_check(f"{end} vectors", school.model, crowd, asked.seed))
-        while len(checks) < CHECKS - 1 and due[len(checks)] <= end and school.model is None:
-            due = due[1:]
+        if len(due) and end >= due[0]:
+            due = due[np.searchsorted(due, end, side="right") :]
+            if school.model is not None:
+                checks.append(_check(f"{end} vectors", school.model, crowd, asked.seed))
         progress(end / total, end)
     if school.snapshot is None or school.model is None:
         raise WrongUsage(
             f"{total} vectors give no model: {school.learner.warm_up_left} more are needed",
             action="give more rows, or set LIVESEGMENT_WARM_UP_VECTORS lower",
         )
+    return _outcome(given, school, crowd, checks=checks, asked=asked, seconds=time.monotonic() - began)
+
+
+def _outcome(
+    given: Given, school: School, crowd: Crowd, *, checks: list[Check], asked: Asked, seconds: float
+) -> Outcome:
+    assert school.snapshot is not None
     everybody = crowd.everybody
-    scaled = school.model.transform.apply(crowd.vectors[everybody])
-    agreement, batch = _truth(given, crowd, scaled, settings.clusters, asked.seed)
+    scaled = school.scaled(crowd.vectors[everybody])
+    agreement, batch = _truth(given, crowd, scaled, school.learner.k, asked.seed)
     return Outcome(
         files=asked.files,
-        rows=total,
+        rows=len(given.raw),
         refused={"not_finite": school.learner.refused} if school.learner.refused else {},
-        seconds=time.monotonic() - began,
+        seconds=seconds,
         snapshot=school.snapshot,
         checks=checks,
         moments=school.moments,
@@ -186,6 +193,8 @@ class Asked:
     files: tuple[str, ...]
     seed: int
     traits: tuple[str, ...] = ()
+    checks: int = CHECKS
+    """Comparisons with batch k-means over a table of vectors; the last one at its end."""
 
 
 def config(features: tuple[str, ...], settings: Settings, asked: Asked) -> LearnerConfig:
@@ -204,6 +213,8 @@ def config(features: tuple[str, ...], settings: Settings, asked: Asked) -> Learn
         floor=settings.halflife_floor,
         plain_words={name: FEATURES[name].words if name in FEATURES else name for name in features},
         traits=asked.traits,
+        clusterer=settings.clusterer,
+        challenge_every=settings.challenge_every_vectors,
     )
 
 
@@ -222,7 +233,7 @@ def _check(at: str, model: Model, crowd: Crowd, seed: int) -> Check:
     everybody = crowd.everybody
     vectors, held = crowd.vectors[everybody], crowd.segments[everybody]
     labels = rows_of(model.ids, held)
-    nearest = model.squared_distances(vectors)[:-1].argmin(axis=0)
+    nearest = model.nearest(vectors)
     found = compare(model.transform.apply(vectors), labels, len(model.ids), np.random.default_rng(seed))
     flips, crowd.flips = crowd.flips, 0
     shares = np.bincount(labels, minlength=len(model.ids)) / max(1, len(labels))

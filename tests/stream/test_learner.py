@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import aiokafka
@@ -11,12 +11,15 @@ import orjson
 import pytest
 
 from models.catalogue import MODEL_FEATURES
+from models.learner.learner import Learner
+from schemas.metric import Metric
 from schemas.snapshot import ModelSnapshot
-from schemas.topics import SEGMENT_MODELS
+from schemas.topics import SEGMENT_METRICS
 from stream import topics
 from stream.clients import kafka_admin
 from stream.embedded.server import Server
 from stream.learner import LearnerService
+from stream.learner_metrics import readings
 from stream.metrics import Metrics
 from stream.models_feed import ModelsFeed
 from stream.settings import Settings, load
@@ -37,11 +40,13 @@ class Service:
 
     async def published(self) -> ModelSnapshot | None:
         """The newest snapshot on the topic."""
-        await self.feed.stop()
         latest = ModelsFeed(self.feed._settings, MODEL_FEATURES, lambda _model, _snapshot: None, Metrics())
         await latest.start()
         await latest.stop()
         return latest.latest
+
+
+Start = Callable[[], Awaitable[Service]]
 
 
 @pytest.fixture
@@ -58,11 +63,21 @@ async def producer(settings: Settings) -> AsyncIterator[aiokafka.AIOKafkaProduce
         yield made
 
 
-async def service(settings: Settings, producer: aiokafka.AIOKafkaProducer) -> Service:
-    metrics = Metrics()
-    feed = ModelsFeed(settings, MODEL_FEATURES, lambda _model, _snapshot: None, metrics)
-    await feed.start()
-    return Service(LearnerService(settings, feed, producer, metrics), feed, metrics)
+@pytest.fixture
+async def service(settings: Settings, producer: aiokafka.AIOKafkaProducer) -> AsyncIterator[Start]:
+    """A function that starts a learner's service, as a worker does."""
+    feeds: list[ModelsFeed] = []
+
+    async def start() -> Service:
+        metrics = Metrics()
+        feed = ModelsFeed(settings, MODEL_FEATURES, lambda _model, _snapshot: None, metrics)
+        feeds.append(feed)
+        await feed.start()
+        return Service(LearnerService(settings, feed, producer, metrics), feed, metrics)
+
+    yield start
+    for feed in feeds:
+        await feed.stop()
 
 
 def sample(count: int, seed: int = 1, **changes: object) -> Raw:
@@ -81,12 +96,9 @@ def sample(count: int, seed: int = 1, **changes: object) -> Raw:
     return Raw(0, orjson.dumps(said | changes, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-async def test_nothing_is_published_before_the_warm_up_and_a_named_model_after_it(
-    settings: Settings, producer: aiokafka.AIOKafkaProducer
-) -> None:
-    made = await service(settings, producer)
+async def test_nothing_is_published_before_the_warm_up_and_a_named_model_after_it(service: Start) -> None:
+    made = await service()
     await made.learner.learn([sample(WARM_UP - 1)])
-    assert (await producer.partitions_for(SEGMENT_MODELS)) == {0}
     assert await made.published() is None
     await made.learner.learn([sample(WARM_UP, seed=2)])
     found = await made.published()
@@ -96,10 +108,8 @@ async def test_nothing_is_published_before_the_warm_up_and_a_named_model_after_i
     assert found.created_at == 1_700_000_000_000
 
 
-async def test_a_snapshot_follows_after_so_many_vectors(
-    settings: Settings, producer: aiokafka.AIOKafkaProducer
-) -> None:
-    made = await service(settings, producer)
+async def test_a_snapshot_follows_after_so_many_vectors(service: Start) -> None:
+    made = await service()
     for seed in range(8):
         await made.learner.learn([sample(WARM_UP, seed=seed)])
     found = await made.published()
@@ -108,21 +118,67 @@ async def test_a_snapshot_follows_after_so_many_vectors(
     assert made.metrics.counters["vectors_learnt"] == 8 * WARM_UP
 
 
-async def test_a_learner_that_takes_over_goes_on_from_what_was_published(
-    settings: Settings, producer: aiokafka.AIOKafkaProducer
-) -> None:
-    first = await service(settings, producer)
+async def test_a_learner_that_takes_over_goes_on_from_what_was_published(service: Start) -> None:
+    first = await service()
     await first.learner.learn([sample(2 * WARM_UP)])
     before = await first.published()
     assert before is not None
-    second = await service(settings, producer)
+    second = await service()
     for seed in range(4):
         await second.learner.learn([sample(WARM_UP, seed=seed)])
     after = await second.published()
     assert after is not None
     assert after.version > before.version
-    assert {segment.id for segment in after.centroids} & {segment.id for segment in before.centroids}
+    assert [segment.id for segment in after.centroids] == [segment.id for segment in before.centroids]
     assert after.lineage.keys() >= before.lineage.keys()
+    assert after.history == before.history
+    assert after.learnt > before.learnt
+
+
+async def test_of_two_learners_that_both_believe_to_be_in_charge_the_first_of_a_version_counts(service: Start) -> None:
+    one, other = await service(), await service()
+    await one.learner.learn([sample(2 * WARM_UP, seed=1)])
+    # The other one read nothing since it started: it makes a version 1 of its own, and comes second.
+    other.learner._learner = Learner(other.learner._config)
+    await other.learner.learn([sample(2 * WARM_UP, seed=9)])
+    assert other.feed.newest == one.feed.newest
+    assert other.learner._learner is None
+    for seed in range(4):
+        await other.learner.learn([sample(WARM_UP, seed=seed)])
+    after = await other.published()
+    assert after is not None
+    assert after.version >= 2
+    assert after.history == one.feed.newest.history
+
+
+@pytest.mark.parametrize("vectors", [150, 450, 700, 950, 1_300])
+async def test_wherever_a_learner_ends_the_next_snapshot_goes_on_with_its_lineage(service: Start, vectors: int) -> None:
+    seen: dict[int, list[int]] = {}
+    for life in range(3):
+        # A life that ends without a word, in the middle of whatever it did.
+        made = await service()
+        for part in range(vectors // 50):
+            await made.learner.learn([sample(50, seed=100 * life + part)])
+        found = await made.published()
+        if found is not None:
+            seen[found.version] = [segment.id for segment in found.centroids]
+            assert found.next_id == 3 + sum(event.kind in ("born", "split") for event in found.history[3:])
+    assert len({tuple(ids) for ids in seen.values()}) <= 1
+
+
+async def test_every_reading_is_sent_with_the_model(settings: Settings, service: Start) -> None:
+    made = await service()
+    await made.learner.learn([sample(2 * WARM_UP)])
+    learner = made.learner._learner
+    sent = {name for name, _, _ in readings(learner, made.feed.newest)}
+    drift = {"drift_alarms", "psi_feature", "psi_shares", "centroid_shift", "novelty_share"}
+    assert drift | {"challenges", "segment_began", "small_segments", "k_silhouette", "k_stability"} <= sent
+    consumer = aiokafka.AIOKafkaConsumer(
+        SEGMENT_METRICS, bootstrap_servers=settings.kafka, auto_offset_reset="earliest"
+    )
+    async with consumer:
+        first = await consumer.getone()
+    assert Metric.model_validate_json(first.value).name in sent
 
 
 @pytest.mark.parametrize(
@@ -135,11 +191,8 @@ async def test_a_learner_that_takes_over_goes_on_from_what_was_published(
         sample(1, vectors=[[None] * len(MODEL_FEATURES)]),
     ],
 )
-async def test_a_sample_that_does_not_fit_is_refused_and_counted(
-    settings: Settings, producer: aiokafka.AIOKafkaProducer, record: Raw
-) -> None:
-    made = await service(settings, producer)
+async def test_a_sample_that_does_not_fit_is_refused_and_counted(service: Start, record: Raw) -> None:
+    made = await service()
     await made.learner.learn([record])
     assert made.metrics.counters["samples_refused"] == 1
     assert made.metrics.counters["vectors_learnt"] == 0
-    await made.feed.stop()

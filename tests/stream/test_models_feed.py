@@ -111,6 +111,30 @@ async def test_models_are_adopted_as_they_come_and_bad_ones_refused_and_counted(
         assert made.metrics.counters["models_refused"] <= 6
 
 
+@pytest.mark.broker
+async def test_of_two_models_of_one_version_the_first_counts_however_they_are_read(
+    settings: Settings, snapshot: Make
+) -> None:
+    first, second = snapshot(4), snapshot(4).model_copy(update={"learnt": 77})
+    await publish(settings, dumped(snapshot(3)), dumped(first), dumped(second))
+    late = Following(settings)
+    await late.feed.start()
+    await late.feed.stop()
+    assert late.feed.latest == late.feed.newest == first
+
+
+@pytest.mark.broker
+async def test_a_model_of_other_features_is_not_served_but_known_so_that_its_ids_stay_its_own(
+    settings: Settings, snapshot: Make
+) -> None:
+    await publish(settings, dumped(snapshot(3)), dumped(snapshot(4, ("views_hl7d", "orders_hl180d"))))
+    made = Following(settings)
+    await made.feed.start()
+    await made.feed.stop()
+    assert made.feed.latest == snapshot(3)
+    assert made.feed.newest == snapshot(4, ("views_hl7d", "orders_hl180d"))
+
+
 def test_a_pinned_model_is_read_from_its_file(tmp_path: Path, snapshot: Make) -> None:
     path = tmp_path / "model.json"
     path.write_bytes(dumped(snapshot(9)))

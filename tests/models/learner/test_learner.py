@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -267,34 +264,3 @@ def test_a_second_look_that_finds_no_more_changes_nothing(shop: Callable, config
 def test_a_k_that_no_snapshot_allows_is_refused(k: int) -> None:
     with pytest.raises(ValueError, match=f"k {k}"):
         LearnerConfig(("orders",), k=k)
-
-
-STORY = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from conftest import FEATURES, open_shop
-from models.learner.config import LearnerConfig
-from models.learner.learner import Learner
-vectors = open_shop(4_000, 1).vectors
-learner = Learner(LearnerConfig(FEATURES, k=6))
-learner.add(vectors[:1_000], 0)
-learner.settle(learner.due().run())
-learner.add(vectors[1_000:], 0)
-print(learner.snapshot(0).model_dump_json())
-"""
-
-
-def test_the_model_does_not_depend_on_the_hash_seed() -> None:
-    told = {
-        subprocess.run(
-            [sys.executable, "-c", STORY, str(Path(__file__).parent)],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for hash_seed in ("0", "4711")
-    }
-    assert len(told) == 1
-    assert told.pop().startswith("{")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from models.learner.challenge import challenge
+from models.learner.kmeans import lloyd
+from models.learner.seeding import seed
+from models.transform import Transform
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_model_of_the_same_customers_is_not_replaced(shop: Callable, number: int) -> None:
+    vectors = shop(12_000, number).vectors
+    serving = seed(vectors[:4_000], 6, np.random.default_rng(number))
+    ended = challenge(vectors[4_000:8_000], serving.transform, serving.centroids, np.random.default_rng(1))
+    assert (ended.winner, ended.seeding) == ("serving", None)
+
+
+def test_a_model_in_a_poor_optimum_loses_to_a_fresh_one(shop: Callable) -> None:
+    vectors = shop(4_000, 1).vectors
+    transform = Transform.fit(vectors)
+    scaled = transform.apply(vectors)
+    poor = lloyd(scaled, np.repeat(scaled[:1], 6, axis=0) + np.linspace(0, 0.01, 6)[:, None])[0]
+    ended = challenge(vectors, transform, poor, np.random.default_rng(1), restarts=20)
+    assert ended.winner == "fresh"
+    assert ended.gain > 0.02
+    assert int(ended.seeding.counts.sum()) == 4_000
+
+
+def test_a_model_whose_customers_moved_together_is_refined_and_its_rows_stay_who_they_are(shop: Callable) -> None:
+    vectors = shop(4_000, 1).vectors
+    serving = seed(vectors, 6, np.random.default_rng(1))
+    moved = vectors.copy()
+    moved[:, :8] = np.expm1(np.log1p(vectors[:, :8]) * 1.25)
+    ended = challenge(moved, serving.transform, serving.centroids, np.random.default_rng(1))
+    assert ended.winner == "refined"
+    before = ((serving.transform.apply(vectors)[:, None] - serving.centroids) ** 2).sum(axis=2).argmin(axis=1)
+    after_scaled = ended.seeding.transform.apply(moved)
+    after = ((after_scaled[:, None] - ended.seeding.centroids) ** 2).sum(axis=2).argmin(axis=1)
+    assert (before == after).mean() > 0.95
+
+
+def test_the_same_question_has_the_same_answer(shop: Callable) -> None:
+    vectors = shop(3_000, 2).vectors
+    serving = seed(vectors[:500], 6, np.random.default_rng(1))
+    ended = [challenge(vectors, serving.transform, serving.centroids, np.random.default_rng(5)) for _ in range(2)]
+    assert ended[0].winner == ended[1].winner
+    assert ended[0].gain == ended[1].gain
