@@ -1,6 +1,7 @@
 """Each kind of fault once, while events flow: what heals ends exact, what must be refused is refused and loses nothing.
 
-The oracle (`reconcile`) reads the events back from the broker and computes every customer anew.
+Kinds that CI's chaos run has (`test_chaos`) are not repeated here; `make prove` runs all of them many times. The oracle
+(`reconcile`) reads the events back from the broker and computes every customer anew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.proof.faults import HEALING, REFUSED, possible
 from tests.proof.faults_refused import Refused, TopicRecreated, UnknownRow
 from tests.proof.house import House, is_root
 from tests.proof.reconcile import reconcile
+from tests.proof.test_chaos import KINDS
 from tests.proof.traffic import Traffic
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600), pytest.mark.usefixtures("_kafka_fetched")]
@@ -39,13 +41,15 @@ def test_there_are_faults_of_every_sort_and_no_two_have_one_name() -> None:
     assert len(HEALING) >= 20
 
 
-def test_after_every_fault_that_heals_the_job_is_exact(tmp_path: Path) -> None:
+def test_after_every_other_fault_that_heals_the_job_is_exact(tmp_path: Path) -> None:
     with House(tmp_path, workers=2, disk=is_root(), LIVESEGMENT_WARM_UP_VECTORS="300") as house:
         house.workers.until_ready()
         random = Hurried(1)
         with Traffic(house.settings, SHOP, rate_per_s=300, seed=1) as traffic:
             house.until(lambda: traffic.records > 1_000, 60.0, "the first events")
             for fault in possible(house):
+                if fault.name in KINDS:
+                    continue
                 fault().run(house, random)
                 house.workers.until_ready()
         house.settle()
@@ -53,13 +57,12 @@ def test_after_every_fault_that_heals_the_job_is_exact(tmp_path: Path) -> None:
         report = reconcile(house.settings)
         assert report.exact, report.first or report.findings
         assert report.events >= traffic.records
-        assert len(possible(house)) >= 20
 
 
 @pytest.fixture
 def rest(tmp_path: Path) -> Iterator[House]:
-    """A job at rest, its workers waiting for more."""
-    with House(tmp_path, workers=2, proxies=False) as house:
+    """A job at rest, its worker waiting for more."""
+    with House(tmp_path, proxies=False) as house:
         house.job.shop(shoppers.Config(customers=500, events=5_000, duplicates=0.01, disorder_s=60, poison=0.002))
         house.settle()
         yield house
