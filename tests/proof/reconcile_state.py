@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import itertools
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,20 +20,23 @@ from stream.changelog_reader import PartitionState
 from stream.partition.meta import META_KEY, OWNER_KEY
 from tests.oracle.columns import columns, forgotten_minute, recent
 from tests.oracle.compare import close
-from tests.oracle.shop import CART_KEPT, DAY, Customer, Event
+from tests.oracle.shop import CART_KEPT, Customer, Event
 from tests.proof.reconcile_topics import Changes, Ledger
 
 DECIDED = COLUMNS[: COLUMNS.index("segment")]
 """Columns that events alone decide."""
 RISING = ("next_clickstream", "next_purchases", "events", "rev", "ver")
 CARTS = ("none", "open", "abandoned")
-MEETINGS = 200
-"""Ways for two topics to meet that are tried before a customer counts as different."""
-LOOKED_AT = 500
+KEPT_IDS = 16
+REPEATS_MAX = 8
+"""Repeats of a customer before which events of the other topic are let in, in every combination."""
+LOOKED_AT = 100
 """Differing customers for whom they are tried: with more of them, the topics' meeting is not the reason."""
 _CART_HEAD = 16
 _CART_WORDS = struct.Struct("<qQQqq")
 
+Arrived = tuple[Event, bool]
+"""An event, and whether it was late."""
 Finding = tuple[str, str, str]
 """(kind, customer or "", in words)"""
 
@@ -132,33 +135,54 @@ def _met_otherwise(found: Held, customer: Customer, oldest_watermark_ms: int) ->
 
 
 def meetings(customer: Customer) -> Iterator[Customer]:
-    """The same customer with its two topics met in other ways, each topic in its own order."""
-    topics = [[(event, late) for event, late, _ in customer.arrived if event.source == source] for source in (0, 1)]
+    """The same customer with its two topics met in other ways, each topic in its own order.
+
+    How they meet matters to repeats alone: an id is forgotten once 16 newer ones have come, and those of a topic that
+    is ahead come early. So beside one topic wholly before the other, some events are let in before some repeats.
+    """
+    arrived = [(event, late) for event, late, _ in customer.arrived]
+    topics = [[each for each in arrived if each[0].source == source] for source in (0, 1)]
     if not all(topics):
         return
-    yield _retaken([*topics[0], *topics[1]])
-    yield _retaken([*topics[1], *topics[0]])
-    rng = random.Random(len(customer.arrived))
-    for _ in range(MEETINGS):
-        # One topic ahead of the other by up to a span of event time: how backlogs of two topics are met.
-        ahead_ms = rng.uniform(-1, 1) * rng.choice((60_000, DAY // 24, DAY, 30 * DAY))
-        purchases = [(event.time + ahead_ms, 1, at) for at, (event, _) in enumerate(topics[1])]
-        clicks = [(float(event.time), 0, at) for at, (event, _) in enumerate(topics[0])]
-        yield _retaken([topics[source][at] for _, source, at in _in_order(clicks, purchases)])
+    bases = [arrived, topics[0] + topics[1], topics[1] + topics[0]]
+    yield from map(_retaken, bases[1:])
+    repeats = _again(arrived)
+    for size in range(1, len(repeats) + 1):
+        for ahead in range(1, KEPT_IDS + 1):
+            for some in itertools.combinations(repeats, size):
+                for base in bases:
+                    yield _retaken(_let_in(base, set(some), ahead))
 
 
-def _in_order(left: list[tuple[float, int, int]], right: list[tuple[float, int, int]]) -> list[tuple[float, int, int]]:
-    """Merge by time without changing the order within either."""
-    both, at = [], 0
-    for each in left:
-        while at < len(right) and right[at][0] <= each[0]:
-            both.append(right[at])
-            at += 1
-        both.append(each)
-    return both + right[at:]
+def _again(arrived: list[Arrived]) -> list[Event]:
+    """The first events whose id has come before."""
+    known: set[int] = set()
+    repeats = []
+    for event, _ in arrived:
+        if event.id in known:
+            repeats.append(event)
+        known.add(event.id)
+    return repeats[:REPEATS_MAX]
 
 
-def _retaken(arrived: list[tuple[Event, bool]]) -> Customer:
+def _let_in(arrived: list[Arrived], before: set[Event], ahead: int) -> list[Arrived]:
+    """Move the next `ahead` events of the other topic in front of each event of `before`."""
+    order: list[Arrived] = []
+    waiting = dict.fromkeys(range(len(arrived)))
+    for at, (event, _) in enumerate(arrived):
+        if at not in waiting:
+            continue
+        if event in before:
+            others = (later for later in waiting if later > at and arrived[later][0].source != event.source)
+            for later in list(itertools.islice(others, ahead)):
+                order.append(arrived[later])
+                del waiting[later]
+        order.append(arrived[at])
+        del waiting[at]
+    return order
+
+
+def _retaken(arrived: list[Arrived]) -> Customer:
     customer = Customer()
     for event, late in arrived:
         customer.take(event, late=late)

@@ -30,7 +30,7 @@ def test_nothing_is_lost_or_doubled_under_twenty_kinds_of_fault(
     except EmbeddedFailed as error:
         pytest.skip(str(error))
     plan = Plan(
-        seed=20, minutes=0.0, faults=KINDS, least_faults=len(KINDS), pauses=5, rate_per_s=1_500, least_events=200_000
+        seed=20, minutes=0.0, faults=KINDS, least_faults=len(KINDS), pauses=5, rate_per_s=900, least_events=200_000
     )
     result = run(plan, tmp_path)
     said = capfd.readouterr().err
