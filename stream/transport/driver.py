@@ -134,7 +134,9 @@ class BatchConsumer(stock.Consumer):
 
     def _refuse_new_log(self, tp: TP) -> None:
         """End the process where offsets start over because the topic was created anew, instead of after a seek."""
-        end, expected = self.highwater(tp), self._read_offset[tp]
+        # aiokafka knows the end of assigned partitions only.
+        end = self.highwater(tp) if tp in self.assignment() else None
+        expected = self._read_offset[tp]
         try:
             if end is not None and expected is not None:
                 check_reach(tp.topic, tp.partition, read=expected, end=end)
