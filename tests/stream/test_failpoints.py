@@ -16,7 +16,14 @@ from stream.errors import WrongSettings
 from stream.failpoints import POINTS, FailpointError, armed, hit, off
 from stream.partition.log import _SENT
 
-HITS = "from stream.failpoints import armed; hit = armed({plan!r})\nfor n in b'012345678': os.write(2, bytes([n])); hit('acked')"
+HITS = """
+import os
+from stream.failpoints import armed
+hit = armed({plan!r})
+for digit in b"012345678":
+    os.write(2, bytes([digit]))
+    hit("acked")
+"""
 
 
 def named(tree: ast.AST) -> list[str]:
