@@ -8,10 +8,10 @@ STAMP := $(VENV)/installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install kafka demo test lint lint-deploy format bench chaos prove soak clean
+.PHONY: help install kafka demo test acceptance lint lint-deploy format bench chaos prove soak quality clean
 
 help:
-	@echo "make install | kafka | demo | test | lint | format | bench | chaos | prove | soak | clean"
+	@echo "make install | kafka | demo | test | acceptance | lint | format | bench | chaos | prove | soak | clean"
 
 install: $(STAMP)
 
@@ -32,7 +32,11 @@ demo: $(STAMP)
 	@$(BIN)/livesegment up $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/pytest --doctest-modules $(or $(ARGS),schemas models stream tests)
+	@$(BIN)/pytest --doctest-modules -m "not acceptance" $(or $(ARGS),schemas models stream tests)
+
+# What takes minutes: real shops' histories through a whole job, five kills in 400,000 events.
+acceptance: $(STAMP)
+	@$(BIN)/pytest -m acceptance $(or $(ARGS),tests)
 
 lint: $(STAMP) lint-deploy
 	@$(BIN)/ruff format --check $(CODE)
@@ -65,6 +69,10 @@ prove: $(STAMP)
 # An hour at half load: memory and file descriptors stay where they are; --minutes M
 soak: $(STAMP)
 	@$(BIN)/python -m tests.proof.soak $(ARGS)
+
+# How good the segments are (docs/quality.md); takes some minutes. One stage: make quality ARGS=drift
+quality: $(STAMP)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m stream.evaluate.quality $(ARGS)
 
 clean:
 	@rm -rf $(VENV) .livesegment .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
