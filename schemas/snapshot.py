@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.record import Counter, Milliseconds, SegmentId, SegmentName
 from schemas.sample import FEATURES_MAX, FeatureName, FeatureNames, Vector
+from schemas.standing import CustomerBase
 
 FORMAT_VERSION: Literal[2] = 2
 """Written; version 1, which lacked clusterer, traits, history and around, is still read."""
 CLUSTERS_MIN = 2
 CLUSTERS_MAX = 64
 LINEAGE_MAX = 10_000
-HISTORY_MAX = 200
+HISTORY_MAX = 100
 """Births and ends that a snapshot remembers."""
 
 IdText = Annotated[str, Field(pattern="^[0-9]{1,10}$")]
@@ -93,6 +94,7 @@ class ModelSnapshot(BaseModel):
     around: Annotated[list[OtherK], Field(max_length=5)] = Field(
         default_factory=list, description="Numbers of segments near k, when they were last tried."
     )
+    base: CustomerBase | None = Field(None, description="What RFM scores and lifecycles are measured by.")
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:

@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from models.learner import identity, naming
+from models.learner.base import BaseWatch
 from models.learner.baseline import Baseline, Shift
 from models.learner.clusterer import CLUSTERERS, Clusterer
 from models.learner.config import LearnerConfig
@@ -77,13 +78,15 @@ class Learner:
         self.around: tuple[OtherK, ...] = ()
         """Numbers of segments near k, when they were last tried."""
         self.lineage = Lineage()
+        self.base = BaseWatch()
+        """What RFM scores and lifecycles are measured by; given profiles beside `add`."""
         self._window = Window(config.window, len(config.features))
         self._pending: list[Floats] = []
         self._serving: _Serving | None = None
         self._seed_at = config.warm_up
         self._retry_after = config.warm_up
         self._challenge_at = config.challenge_every
-        self._look_at = 0
+        self._look_at = config.challenge_every
         self._alarm_at: int | None = None
         self._works = 0
         self._population: int | None = None
@@ -100,9 +103,9 @@ class Learner:
         learner = cls(config)
         learner.version, learner.learnt = snapshot.version, snapshot.learnt
         learner.lineage = Lineage.of(snapshot)
+        learner.base = BaseWatch.of(snapshot.base)
         learner.around = tuple(snapshot.around)
         learner._latest_ms = snapshot.created_at
-        learner._look_at = config.challenge_every
         if list(snapshot.features) == list(config.features):
             segments = snapshot.centroids
             learner._serving = learner._begin(
@@ -255,7 +258,7 @@ class Learner:
             self.k,
             (self.config.seed, self._works, self.lineage.next_id),
             (serving.transform, serving.clusterer.centroids) if serving else None,
-            look_around=reason != "drift" and self._window.seen >= self._look_at,
+            look_around=reason == "challenge" and self._window.seen >= self._look_at,
         )
 
     def _begin(
@@ -339,4 +342,5 @@ class Learner:
             traits=list(self.config.traits),
             history=list(self.lineage.history),
             around=list(self.around),
+            base=self.base.read(),
         )

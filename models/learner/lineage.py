@@ -8,7 +8,7 @@ from typing import Self
 from models.learner.identity import Fate, Succession
 from schemas.snapshot import HISTORY_MAX, LineageEvent, ModelSnapshot
 
-NAMES_MAX = 400
+NAMES_MAX = 200
 """Ids whose names are kept; the oldest are forgotten first, so that a snapshot stays under 64 kB."""
 
 

@@ -26,7 +26,7 @@ FIRM = 0.52
 LEEWAY = 1.25
 """What a new word says of the raw centroid must hold of so many times the amounts, and of as much less, too."""
 
-WORDS_MAX = 8
+WORDS_MAX = 5
 """Contrasts listed beside a name."""
 
 STRENGTH_MAX = 2.5

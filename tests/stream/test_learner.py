@@ -168,7 +168,8 @@ async def test_wherever_a_learner_ends_the_next_snapshot_goes_on_with_its_lineag
 
 async def test_every_reading_is_sent_with_the_model(settings: Settings, service: Start) -> None:
     made = await service()
-    await made.learner.learn([sample(2 * WARM_UP)])
+    for seed in range(12):
+        await made.learner.learn([sample(WARM_UP, seed=seed, customers=5_000)])
     learner = made.learner._learner
     sent = {name for name, _, _ in readings(learner, made.feed.newest)}
     drift = {"drift_alarms", "psi_feature", "psi_shares", "centroid_shift", "novelty_share"}
