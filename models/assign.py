@@ -9,24 +9,16 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.learner.checks import check
-from models.transform import Floats, Transform
+from models.transform import Floats, Transform, scale_value
 from schemas.snapshot import ModelSnapshot
 
 NO_SEGMENT = -1
 """The current segment of a customer who has none yet."""
 
-CHUNK = 2048
-"""Customers whose arrays fit the processor's cache, and a matrix product too small to wake other threads."""
-
-ROW_BITS = 127
-"""A model has at most 64 segments, and one row for none."""
-
-FAR = 1e300
-"""Squared distance of no segment: farther than any, so that it is left for any."""
-
 LEAST = 1e-9
-"""Squared distance of a customer on a centroid."""
+"""Added to each squared distance: a customer on two centroids at once has a confidence, 0."""
 
 Ids = NDArray[np.int64]
 
@@ -44,11 +36,6 @@ class Model:
     transform: Transform
     centroids: Floats
     """(k, F), scaled space."""
-    form: Floats
-    """(k + 1, F + 2): -2 c, |c|^2 and 1, whose product with (z, 1, |z|^2) is the squared distance |z - c|^2. The last
-    row stands for no segment, FAR from everybody."""
-    rows: Ids
-    """(k + 1, 1): 0, 1, ... k."""
     row_of: Ids
     """(largest id + 3,) row of each id, shifted by one; k for ids that are no segment, at both ends in any case."""
 
@@ -62,15 +49,8 @@ class Model:
         segments = sorted(snapshot.centroids, key=lambda segment: segment.id)
         centroids = np.array([segment.centroid for segment in segments], np.float64)
         ids = np.array([segment.id for segment in segments], np.int64)
-        k, width = centroids.shape
-        form = np.zeros((k + 1, width + 2))
-        form[:k, :width] = -2.0 * centroids
-        # Rounding cannot take a distance below zero past this, so none needs to be lifted back.
-        form[:k, width] = np.square(centroids).sum(axis=1) + LEAST
-        form[:k, width + 1] = 1.0
-        form[k, width] = FAR
-        row_of = np.full(int(ids[-1]) + 3, k, np.int64)
-        row_of[ids + 1] = np.arange(k)
+        row_of = np.full(int(ids[-1]) + 3, len(ids), np.int64)
+        row_of[ids + 1] = np.arange(len(ids))
         return cls(
             version=snapshot.version,
             features=tuple(features),
@@ -78,8 +58,6 @@ class Model:
             names=tuple(segment.name for segment in segments),
             transform=Transform.of(snapshot.mean, snapshot.scale, snapshot.clip),
             centroids=centroids,
-            form=form,
-            rows=np.arange(k + 1)[:, None],
             row_of=row_of,
         )
 
@@ -88,20 +66,11 @@ class Model:
         row = int(self.ids.searchsorted(segment))
         return self.names[row] if row < len(self.ids) and self.ids[row] == segment else None
 
-    def squared_distances(self, vectors: Floats) -> Floats:
-        """(k + 1, T) squared distances of (T, F) raw vectors, positive, the last row FAR; LEAST is added to the others.
-
-        One row per segment, so that minima over segments run along contiguous memory.
-        """
-        scaled = self.transform.columns(vectors)
-        width = len(scaled)
-        points = np.empty((width + 2, scaled.shape[1]))
-        coordinates = points[:width]
-        coordinates[...] = scaled
-        points[width] = 1.0
-        np.einsum("ij,ij->j", coordinates, coordinates, out=points[width + 1])
-        squared: Floats = self.form @ points
-        return squared
+    def nearest(self, vectors: Floats) -> Ids:
+        """(T,) row of the nearest centroid of (T, F) raw vectors."""
+        nobody = np.full(len(vectors), NO_SEGMENT, np.int64)
+        found = assign(self, vectors, nobody, nobody, 0.0, margin=0.0, dwell_ms=0.0)
+        return self.ids.searchsorted(found.nearest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,49 +105,60 @@ def assign(
     Confidence is 1 - nearest / runner-up, plain distances, for a customer in the nearest segment; 0 for one that the
     margin or the dwell time holds elsewhere.
     """
-    parts = []
-    for start in range(0, max(len(current), 1), CHUNK):
-        part = slice(start, start + CHUNK)
-        settled = None if dwell_ms <= 0 else now_ms - moved_at_ms[part] < dwell_ms
-        parts.append(_assign_chunk(model, vectors[part], current[part], settled, margin))
-    if len(parts) == 1:
-        return parts[0]
-    return Assigned(
-        np.concatenate([part.segment for part in parts]),
-        np.concatenate([part.confidence for part in parts]),
-        np.concatenate([part.nearest for part in parts]),
+    scale = model.transform
+    rows, confidence, nearest = _assign(
+        np.ascontiguousarray(vectors, np.float64),
+        scale.mean,
+        1.0 / scale.scale,
+        scale.clip,
+        model.centroids,
+        model.row_of.take(current + 1, mode="clip"),
+        now_ms - np.asarray(moved_at_ms, np.float64) < dwell_ms,
+        1.0 - margin,
     )
+    return Assigned(model.ids.take(rows), confidence, model.ids.take(nearest))
 
 
-def _assign_chunk(
-    model: Model, vectors: Floats, current: Ids, too_soon: NDArray[np.bool_] | None, margin: float
-) -> Assigned:
-    """Assign at most CHUNK customers, of whom those `too_soon` may not leave a segment that exists."""
-    squared = model.squared_distances(vectors)
-    customers = np.arange(len(current))
-    best, first = _nearest(squared, model.rows)
-    held = model.row_of.take(current + 1, mode="clip")
-    stay = best >= (1.0 - margin) ** 2 * squared[held, customers]
-    if too_soon is not None:
-        stay |= too_soon
-        stay &= held < len(model.ids)
-    row = np.where(stay, held, first)
-    squared[first, customers] = np.inf
-    confidence = np.sqrt(best / squared.min(axis=0))
-    np.subtract(1.0, confidence, out=confidence)
-    confidence *= row == first
-    return Assigned(model.ids.take(row), confidence, model.ids.take(first))
+@compiled
+def _assign(  # noqa: PLR0917 (compiled code takes arrays one by one)
+    vectors: Floats,
+    mean: Floats,
+    inverse: Floats,
+    clip: float,
+    centroids: Floats,
+    held: Ids,
+    too_soon: NDArray[np.bool_],
+    factor: float,
+) -> tuple[Ids, Floats, Ids]:
+    """(T,) rows of the segments, confidences and rows of the nearest, of customers who hold the rows `held`.
 
-
-def _nearest(squared: Floats, rows: Ids) -> tuple[Floats, Ids]:
-    """(T,) least of (k + 1, T) squared distances, and its row; both at once, at a sixth of the cost of argmin.
-
-    The row is written into the last seven of the 52 bits of each distance's fraction: floats that are not negative sort
-    like their bits. So distances equal to 45 bits count as equal and the lowest id wins, however a matrix product
-    rounded; the distances keep an error of 1e-13.
+    A customer who holds none (row k) moves at once; else not `too_soon`, and only past `factor` of the distance held.
     """
-    bits = squared.view(np.int64)
-    bits &= ~ROW_BITS
-    bits |= rows
-    best = squared.min(axis=0)
-    return best, best.view(np.int64) & ROW_BITS
+    rows, nearest, confidence = np.empty_like(held), np.empty_like(held), np.empty(len(held))
+    scaled, squared = np.empty(len(mean)), np.empty(len(centroids))
+    for at in range(len(held)):
+        for feature in range(len(mean)):
+            scaled[feature] = scale_value(vectors[at, feature], mean[feature], inverse[feature], clip)
+        first, best, second = _two_nearest(scaled, centroids, squared)
+        holds = held[at] < len(centroids)
+        stays = holds and (too_soon[at] or best >= factor * factor * squared[held[at]])
+        rows[at], nearest[at] = held[at] if stays else first, first
+        confidence[at] = 1.0 - np.sqrt(best / second) if rows[at] == first else 0.0
+    return rows, confidence, nearest
+
+
+@compiled
+def _two_nearest(point: Floats, centroids: Floats, squared: Floats) -> tuple[int, float, float]:
+    """Fill in the squared distances of all; the nearest, the lowest id of equal ones, its distance, the runner-up's."""
+    first, best, second = 0, np.inf, np.inf
+    for row in range(len(centroids)):
+        distance = LEAST
+        for feature in range(len(point)):
+            apart = point[feature] - centroids[row, feature]
+            distance += apart * apart
+        squared[row] = distance
+        if distance < best:
+            first, best, second = row, distance, best
+        else:
+            second = min(second, distance)
+    return first, best, second

@@ -1,49 +1,77 @@
 """Loops compiled to machine code by numba: one event after the other, as the definitions are written.
 
 A group of live events is small, and two hundred array operations cost the same for 50 events as for 500; a compiled
-loop costs by the event (decision 0015). Plain IEEE arithmetic without `fastmath`: a result depends on no group size.
+loop costs by the event (decision 0016). Plain IEEE arithmetic without `fastmath`: a result depends on no group size.
 
-The machine code is kept on disk, by processor, Python and numba, in a folder named by the digest of the sources:
-numba would look at the file of a function only, and miss a change in what that function calls. The folder is below
-`NUMBA_CACHE_DIR` where that is set, else below this package's `__pycache__`. Where it cannot be written everything is
-compiled in memory instead, at each start. `NUMBA_CPU_NAME=generic` makes code for any processor: for an image that is
-built on one machine and started on another, which otherwise would compile anew.
+Machine code is kept on disk, by processor, Python and numba, in the folder `NUMBA_CACHE_DIR`, else this package's
+`__pycache__`; `models.warm` makes all of it. A folder that cannot be written is still read, so that an image may be
+read-only; what is not in it is compiled in memory, at each start. `NUMBA_CPU_NAME=generic` makes code for any
+processor: for an image that is built on one machine and started on another, which otherwise would compile anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from types import FunctionType
+from typing import Any, Self, TypeVar, cast
 
 import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
 from schemas import kinds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_FOLDER = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
+_SOURCES = [*sorted(Path(__file__).parent.glob("*.py")), Path(kinds.__file__)]
+_DIGEST = hashlib.sha256(b"".join(source.read_bytes() for source in _SOURCES)).hexdigest()
 
-def _folder() -> Path | None:
-    """Find the folder of this version of the sources, None where it cannot be written."""
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(kinds.__file__)]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
-    base = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
-    folder = base / f"compiled-{digest}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
+
+class _Place:
+    """Where the machine code of a function lies, and what it was made of: a `locator` in numba's words.
+
+    Numba's own look at the one file that a function stands in, and miss a change in what the function calls.
+    """
+
+    def __init__(self, function: FunctionType) -> None:
+        self._line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: FunctionType, _file: str) -> Self:
+        return cls(function)
+
+    def get_cache_path(self) -> str:
+        return str(_FOLDER)
+
+    def get_source_stamp(self) -> str:
+        return _DIGEST
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    def ensure_cache_path(self) -> None:
+        _FOLDER.mkdir(parents=True, exist_ok=True)
+
+
+class _Code(CompileResultCacheImpl):
+    _locator_classes = [_Place]  # type: ignore[list-item]  # noqa: RUF012 (numba's own is a list)
+
+
+class _Kept(FunctionCache):
+    _impl_class = _Code
+
+    def load_overload(self, sig: object, target_context: object) -> object:
+        with contextlib.suppress(OSError):
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         return None
-    return folder
 
-
-CACHE_FOLDER = _folder()
-"""Where machine code is kept; None: it is compiled at each start."""
-if CACHE_FOLDER is not None:
-    numba.config.CACHE_DIR = str(CACHE_FOLDER)  # type: ignore[attr-defined]  # numba makes its settings at run time
+    def save_overload(self, sig: object, data: object) -> None:
+        with contextlib.suppress(OSError):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
 
 def compiled(function: F) -> F:
@@ -51,4 +79,7 @@ def compiled(function: F) -> F:
 
     Division by zero gives infinity or nothing defined, as in numpy; an index out of range is not noticed.
     """
-    return cast("F", numba.njit(function, cache=CACHE_FOLDER is not None, error_model="numpy"))
+    dispatcher = numba.njit(function, error_model="numpy")
+    # What `cache=True` sets, with numba's own places; numba is pinned, and a test guards it.
+    dispatcher._cache = _Kept(function)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    return cast("F", dispatcher)

@@ -74,5 +74,4 @@ class School:
 
 def nearest(model: Model, vectors: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """(N,) row of the nearest centroid of (N, F) raw vectors."""
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]] = model.nearest(vectors)
-    return rows
+    return model.nearest(vectors)

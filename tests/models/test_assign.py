@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.assign import CHUNK, NO_SEGMENT, Model, assign
+from models.assign import NO_SEGMENT, Model, assign
 from models.learner.checks import SnapshotRefusedError
 from schemas.snapshot import ModelSnapshot, Segment
 
@@ -81,7 +81,7 @@ def one_at_a_time(model: Model, vector: np.ndarray, current: int, free: bool, ma
 @given(
     st.integers(0, 2**32),
     st.sampled_from([2, 5, 64]),
-    st.sampled_from([1, 3, 40, CHUNK + 7]),
+    st.sampled_from([1, 3, 40, 500]),
     st.sampled_from([0.0, 0.1, 0.5]),
 )
 def test_a_batch_equals_the_definition_one_customer_at_a_time(seed: int, k: int, customers: int, margin: float) -> None:
@@ -151,7 +151,7 @@ def test_nobody_is_assigned_to_nothing() -> None:
 def test_the_batch_a_customer_is_in_does_not_matter() -> None:
     rng = np.random.default_rng(5)
     model = Model.from_snapshot(snapshot(rng.uniform(-2, 2, (6, 3)).tolist()), FEATURES)
-    vectors, current = rng.lognormal(2, 2, (CHUNK * 2 + 100, 3)), rng.integers(-1, 6, CHUNK * 2 + 100)
+    vectors, current = rng.lognormal(2, 2, (4_196, 3)), rng.integers(-1, 6, 4_196)
     moved_at = np.zeros(len(current), np.int64)
     together = assign(model, vectors, current, moved_at, 0, margin=0.1, dwell_ms=0)
     cuts = [0, 1, 20, 777, 3_000, len(current)]
