@@ -38,20 +38,18 @@ class DriftWatch:
     def observe(self, scaled: Floats, labels: Labels, distances: Floats) -> int | None:
         """Take N vectors: (N, F) scaled, (N,) row of the nearest centroid, (N,) distance to it.
 
-        Returns how many vectors the change in distance is old, by ADWIN's own reckoning; None where there was none.
+        Returns after how many of them a change in distance was first noticed; None where there was none.
         """
-        since = None
-        for distance in distances.tolist():
+        noticed = None
+        for count, distance in enumerate(distances.tolist(), 1):
             self._distance.update(distance)
-            if self._distance.drift_detected:
-                since = int(self._distance.width)
-            elif since is not None:
-                since += 1
+            if self._distance.drift_detected and noticed is None:
+                noticed = count
         for column, (name, detector) in enumerate(self._features.items()):
             self.feature_changes[name] += _changes(detector, scaled[:, column].tolist())
         for row, (segment, detector) in enumerate(self._shares.items()):
             self.share_changes[segment] += _changes(detector, (labels == row).astype(np.float64).tolist())
-        return since
+        return noticed
 
 
 def _changes(detector: ADWIN, values: list[float]) -> int:

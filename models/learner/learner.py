@@ -87,7 +87,7 @@ class Learner:
         self._retry_after = config.warm_up
         self._challenge_at = config.challenge_every
         self._look_at = config.challenge_every
-        self._alarm_at: int | None = None
+        self._noticed_at: int | None = None
         self._works = 0
         self._population: int | None = None
         self._latest_ms = 0
@@ -175,8 +175,8 @@ class Learner:
         population = self.config.window if self._population is None else self._population
         if population < CHALLENGE_MIN:
             return None
-        if self._alarm_at is not None and seen - self._alarm_at >= self.config.warm_up:
-            return self._work("drift", min(population, seen - self._alarm_at))
+        if self._noticed_at is not None and seen - self._noticed_at >= self.config.warm_up:
+            return self._work("drift", min(population, seen - self._noticed_at))
         return self._work("challenge", min(population, self.config.window)) if seen >= self._challenge_at else None
 
     def settle(self, outcome: Outcome) -> Succession | None:
@@ -195,7 +195,7 @@ class Learner:
                 for one in outcome.around
             )
         if outcome.reason == "drift":
-            self._alarm_at = None
+            self._noticed_at = None
         found = outcome.seeding
         if outcome.reason == "seed":
             self._seed_at = seen + self._retry_after
@@ -299,11 +299,11 @@ class Learner:
         scaled = serving.transform.apply(waiting[:whole])
         for start in range(0, whole, BLOCK):
             block = scaled[start : start + BLOCK]
-            since = serving.watch.observe(block, *serving.nearest(block))
-            if since is not None:
+            noticed = serving.watch.observe(block, *serving.nearest(block))
+            if noticed is not None:
                 self.counts["alarms"] += 1
-                if self._alarm_at is None:
-                    self._alarm_at = max(0, self._window.seen - (len(waiting) - start - BLOCK) - since)
+                if self._noticed_at is None:
+                    self._noticed_at = self._window.seen - (len(waiting) - start - noticed)
             serving.clusterer.feed(block)
         self._pending = [waiting[whole:].copy()] if whole < len(waiting) else []
 

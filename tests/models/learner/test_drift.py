@@ -18,25 +18,24 @@ def test_nothing_is_noticed_where_nothing_changes() -> None:
     assert watch.feature_changes.total() == watch.share_changes.total() == 0
 
 
-def test_a_change_in_distance_is_noticed_soon_and_dated() -> None:
+def test_a_change_in_distance_is_noticed_within_160_vectors() -> None:
     rng = np.random.default_rng(2)
     watch = DriftWatch(("f", "g"), (0, 1))
     for block in blocks(rng, 5_000, 2.0):
         watch.observe(*block)
-    ages = [watch.observe(*block) for block in blocks(rng, 1_024, 2.5)]
-    first = next(number for number, age in enumerate(ages) if age is not None)
-    assert first < 2
-    assert abs(ages[first] - 256 * (first + 1)) <= 160
+    noticed = [watch.observe(*block) for block in blocks(rng, 1_024, 2.5)]
+    first = next(number for number, count in enumerate(noticed) if count is not None)
+    assert 256 * first + noticed[first] <= 160
 
 
 def test_a_feature_and_a_share_that_change_are_reported_and_no_alarm() -> None:
     rng = np.random.default_rng(3)
     watch = DriftWatch(("f", "g"), (4, 9))
-    since = []
+    noticed = []
     for number, (scaled, labels, distances) in enumerate(blocks(rng, 8_192, 2.0)):
         late = number >= 16
-        since.append(watch.observe(scaled + np.array([1.0 * late, 0.0]), labels | late, distances))
-    assert since == [None] * 32
+        noticed.append(watch.observe(scaled + np.array([1.0 * late, 0.0]), labels | late, distances))
+    assert noticed == [None] * 32
     assert watch.feature_changes["f"] > 0 == watch.feature_changes["g"]
     assert watch.share_changes[4] > 0 < watch.share_changes[9]
 
