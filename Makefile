@@ -22,6 +22,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@$(BIN)/python -m models.warm
 	@touch $@
 
 # Apache Kafka for the tests that need a broker with a disk and a fence: Java 17 and, the first time, Maven.

@@ -147,6 +147,15 @@ class Settings(BaseSettings):
     halflife_floor: float = Field(
         0.005, gt=0.0, le=0.5, description="Smallest step by which a new vector moves its centroid."
     )
+    clusterer: Literal["kmeans", "clustream"] = Field(
+        "kmeans", description="What follows the customers between two seedings: River's KMeans, or its CluStream."
+    )
+    challenge_every_vectors: int = Field(
+        2000,
+        ge=500,
+        le=1_000_000,
+        description="Vectors learnt between two looks whether a model made of the last ones is better.",
+    )
 
     commit_interval_s: float = Field(3.0, ge=0.1, le=60.0, description="Time between two commits of offsets.")
     fetch_wait_ms: int = Field(20, ge=1, le=5000, description="Longest a broker waits for `fetch_min_bytes`.")
