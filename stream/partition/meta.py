@@ -66,6 +66,14 @@ class Meta:
             self.names.append(name)
             return len(self.names) - 1
 
+    def behind(self, other: Meta) -> bool:
+        """Whether something that only rises is lower here than in `other`: it was written before it, or by another."""
+        return (
+            self.sent < other.sent
+            or len(self.names) < len(other.names)
+            or any(self.topics.get(name, TopicPosition()).next < there.next for name, there in other.topics.items())
+        )
+
     def encode(self) -> bytes:
         """Return the row's value.
 

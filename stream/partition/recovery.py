@@ -95,7 +95,10 @@ class Reading:
             if record.key == OWNER_KEY:
                 self.owners += 1
             elif record.key == META_KEY:
-                partition.meta = Meta.decode(record.value)
+                meta = Meta.decode(record.value)
+                # As with rows, below: a late copy of an older one must not win where nothing is fenced.
+                if partition.writer.fenced or not meta.behind(partition.meta):
+                    partition.meta = meta
             else:
                 keys.append(record.key)
                 values.append(record.value)

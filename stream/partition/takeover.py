@@ -86,7 +86,7 @@ async def rebuild(partition: Partition) -> None:
     try:
         await partition.rebuild()
     except Wiped:
-        await partition.check_view()
+        await partition.patiently(partition.check_view)
 
 
 async def resend(partition: Partition) -> int:
