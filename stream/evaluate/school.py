@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.assign import Model
 from models.learner.config import LearnerConfig
 from models.learner.learner import Learner
@@ -70,8 +68,3 @@ class School:
         """(N, F) in the space of the newest model. Call it once there is one."""
         assert self.model is not None
         return self.model.transform.apply(vectors)
-
-
-def nearest(model: Model, vectors: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """(N,) row of the nearest centroid of (N, F) raw vectors."""
-    return model.nearest(vectors)
