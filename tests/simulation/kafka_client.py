@@ -106,6 +106,7 @@ class Producer:
                     "kafka",
                     lambda: world.broker.produce(place.topic, place.partition, payloads, by, numbered),
                     timeout_s=2.0,
+                    what=place.topic,
                 )
             )
         except InvalidProducerEpoch:

@@ -76,9 +76,12 @@ class RedisClient:
         return found
 
     def register_script(self, source: str) -> Callable[..., Any]:
+        # The first word after "--" says what a script does.
+        what = source.removeprefix("-- ").partition(" ")[0].lower()
+
         async def call(*, keys: Sequence[Any], args: Sequence[Any]) -> Any:
             return await self._request(
-                lambda: self._server.run(source, [_bytes(key) for key in keys], [_bytes(arg) for arg in args])
+                lambda: self._server.run(source, [_bytes(key) for key in keys], [_bytes(arg) for arg in args]), what
             )
 
         return call
@@ -86,9 +89,9 @@ class RedisClient:
     async def _ask(self, name: bytes, key: str, *args: Any) -> Any:
         return await self._request(lambda: self._server.command(name, key.encode(), *args))
 
-    async def _request(self, effect: Callable[[], Any]) -> Any:
+    async def _request(self, effect: Callable[[], Any], what: str = "") -> Any:
         try:
-            return await self._wire.ask("redis", effect, TIMEOUT_S)
+            return await self._wire.ask("redis", effect, TIMEOUT_S, what)
         except Reset as error:
             raise RedisConnectionError(str(error)) from None
         except TimeoutError as error:

@@ -29,6 +29,8 @@ class Link:
     """Nothing gets through until this is mended; the client hears nothing."""
     deaf: bool = False
     """Requests arrive, answers do not."""
+    hold: str = ""
+    """Requests of this kind stay on the wire until they are released."""
 
 
 class Wire:
@@ -40,6 +42,7 @@ class Wire:
         self.links: dict[tuple[str, str], Link] = {}
         self.down: set[str] = set()
         """Servers that refuse every connection."""
+        self._held: list[tuple[str, Callable[[], None], asyncio.Future[Any]]] = []
 
     def link(self, process: Process, server: str) -> Link:
         """How `process` is connected to `server`."""
@@ -50,8 +53,33 @@ class Wire:
         self.links.clear()
         self.down.clear()
 
-    async def ask(self, server: str, effect: Callable[[], T], timeout_s: float = 10.0) -> T:
-        """Have `effect` happen at a server and return its result, or raise its error.
+    def hold(self, process: Process, server: str, what: str) -> None:
+        """Keep a process's requests of one kind on the wire from now on."""
+        self.link(process, server).hold = what
+
+    def holds(self, process: Process) -> bool:
+        """Whether a request of a process is kept on the wire."""
+        return any(name == process.name for name, _, _ in self._held)
+
+    def release(self, process: Process, server: str) -> None:
+        """Let what was kept of a process arrive, wherever that process is by now."""
+        self.link(process, server).hold = ""
+        held, self._held = self._held, []
+        for each in held:
+            if each[0] == process.name:
+                self._loop.post(self._loop.wire, 0.0, each[1])
+            else:
+                self._held.append(each)
+
+    def give_up(self, process: Process, server: str) -> None:
+        """Let a process see its held requests fail, and repeat them; they still are on the wire."""
+        self.link(process, server).hold = ""
+        for name, _, answer in self._held:
+            if name == process.name:
+                self._loop.post(process, 0.0, _fail, answer, Reset(f"{server} closed the connection"))
+
+    async def ask(self, server: str, effect: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
+        """Have `effect` happen at a server and return its result, or raise its error; `what` is its kind.
 
         Raises Reset where the connection breaks and TimeoutError where nobody answers.
         """
@@ -62,7 +90,9 @@ class Wire:
         link = self.link(process, server)
         answer: asyncio.Future[Any] = loop.create_future()
         there_s, back_s = rng.expovariate(1 / link.delay_s), rng.expovariate(1 / link.delay_s)
-        if server in self.down:
+        if link.hold and link.hold == what:
+            self._held.append((process.name, lambda: self._arrive(process, back_s, effect, answer), answer))
+        elif server in self.down:
             loop.post(process, there_s, _fail, answer, Reset(f"{server} refuses connections"))
         elif link.cut:
             loop.post(process, timeout_s, _fail, answer, TimeoutError(f"{server} does not answer"))
