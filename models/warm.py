@@ -1,4 +1,7 @@
-"""Run each compiled function once, so that none is compiled, or read from disk, in the way of an event."""
+"""Run each compiled function once, so that none is compiled, or read from disk, in the way of an event.
+
+`python -m models.warm` puts the machine code on disk, where `models.compiled` says: what an installation ends with.
+"""
 
 from __future__ import annotations
 
@@ -61,3 +64,7 @@ def _batch(kinds: list[Kind], time_ms: int) -> EventBatch:
         order_hash=orders.astype(np.uint64),
         order_amount_minor=orders,
     )
+
+
+if __name__ == "__main__":
+    warm()

@@ -25,6 +25,7 @@ from faust.types.tuples import TP
 
 from models.batch import SOURCES
 from models.catalogue import MODEL_FEATURES
+from models.warm import warm
 from schemas.topics import FEATURE_SAMPLES
 from stream import transport
 from stream.errors import CouldNotLeave, FaustStopped
@@ -127,6 +128,8 @@ def build_app(settings: Settings, owner: Owner, learner: LearnerService | None) 
 
 def run_worker(settings: Settings) -> None:
     """Run one worker until SIGTERM or SIGINT. Raises FaustStopped and whatever kept it from starting."""
+    # Before any partition is ours: reading machine code takes a second, and making it, once, half a minute.
+    warm()
     asyncio.run(_run(settings))
 
 
