@@ -67,7 +67,7 @@ def _sums(parts: list[dict[str, Any]]) -> list[str]:
         ("SIGKILLs at the rarest of 16 failpoints", f"{least}", f"{GOALS['least_point']}"),
         ("STOP/CONT cycles beyond the session", f"{made['pause']}", f"{GOALS['pauses']}"),
         ("stale writes refused", f"{sum(run['zombie_writes_refused'] for run in runs)}", "above 0"),
-        ("simulation seeds", f"{seeds:,}", f"{GOALS['seeds']:,}"),
+        ("simulation seeds, of 20 faults or more each", f"{seeds:,}", f"{GOALS['seeds']:,}"),
         ("lost", f"{sum(run['lost'] for run in runs)}", "0"),
         ("doubled", f"{sum(run['doubled'] for run in runs)}", "0"),
         ("falls seen in Redis", f"{sum(run['redis_regressions'] for run in runs)}", "0"),
