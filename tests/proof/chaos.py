@@ -123,7 +123,8 @@ def shop(plan: Plan) -> shoppers.Config:
     config = shoppers.Config(customers=3_000, seed=plan.seed, duplicates=0.02, disorder_s=60, poison=0.002, drift=True)
     if plan.seed % 2:
         return config
-    expected_s = 60 * (plan.minutes + 5) + 10 * (plan.rounds * len(POINTS) / plan.workers + plan.pauses)
+    # Generous: shoppers who outran the clock would be refused as of the future.
+    expected_s = 3 * (60 * (plan.minutes + 5) + 10 * (plan.rounds * len(POINTS) / plan.workers + plan.pauses))
     start_ms = int((time.time() - EVEN_SPAN_S - 7_200) * 1_000)
     return replace(config, rate_per_s=plan.rate_per_s, acceleration=EVEN_SPAN_S / expected_s, start_ms=start_ms)
 
@@ -146,7 +147,7 @@ def judge(house: House, schedule: Schedule, watcher: Child, result: Result) -> N
     settled = ""
     try:
         house.settle(SETTLE_S)
-    except AssertionError as error:
+    except Exception as error:  # noqa: BLE001 (whatever it is, the oracle is asked and the result says so)
         settled = str(error)
         note(f"the job does not come to rest: {settled}")
     house.workers.resize(0)
