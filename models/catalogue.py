@@ -67,6 +67,7 @@ _PLAIN = (
     ),
     Feature("first_seen", "ms", "A", "identity", "time of the first event", "", ""),
     Feature("last_seen", "ms", "A", "identity", "time of the latest event", "", ""),
+    Feature("first_order_at", "ms", "A", "identity", "time of the first purchase or order line, 0 without one", "", ""),
     Feature("last_order_at", "ms", "A", "identity", "time of the latest purchase or order line, 0 without one", "", ""),
     Feature("events", "events", "B", "log1p", "events that were applied", "busy", "quiet"),
     Feature("duplicates", "events", "B", "log1p", "repeated events that were not applied", "", ""),

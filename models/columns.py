@@ -24,6 +24,8 @@ BLOCK = 1 << _BLOCK_BITS
 """Slots of one block. Growth never copies; a block's memory is only taken as its rows are made, `_FILL` at a time; few
 blocks are quick to gather from."""
 _FILL = 1024
+_PRODUCTS_FEW = 50_000
+"""Names of products that are kept before anybody looks which of them lie in no cart any more."""
 
 COUNTED = ("views", "cart_adds", "cart_removes", "checkouts", "searches", "wishlist_adds")
 """The actions that are counted with decay, in column order within each half-life."""
@@ -82,22 +84,33 @@ class Columns(NamedTuple):
     cart_items: int = 44
     cart_added_at: int = 45  # ms; time of the oldest add that counts, 0 without one
     cart_watch: int = 46  # ms; time of the oldest thing that counts, 0 without one, negative where it is truncated
+    cart_touched_at: int = 47  # ms; time of the newest operation that counts, 0 without one
+    cart_opened_at: int = 48  # ms; since when the cart has held something, 0 while it is empty
+    first_order_at: int = 49  # ms; 0 = never
     # From here on: the published part, which `models.apply` never touches.
-    segment: int = 47  # -1 = none
-    previous: int = 48  # -1 = none
-    since: int = 49
-    rev: int = 50
-    ver: int = 51
-    epoch: int = 52
-    change_epoch: int = 53
-    change_seq: int = 54
-    change_reason: int = 55
-    change_model: int = 56
-    names: int = 57  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
-    cart_state: int = 58
-    record_seq: int = 59  # the partition's sequence number of the last published record
-    as_of: int = 60  # ms; when the record was last published
-    confidence: int = 61
+    segment: int = 50  # -1 = none
+    previous: int = 51  # -1 = none
+    since: int = 52
+    rev: int = 53
+    ver: int = 54
+    epoch: int = 55
+    change_epoch: int = 56
+    change_seq: int = 57
+    change_reason: int = 58
+    change_model: int = 59
+    names: int = 60  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
+    cart_state: int = 61
+    record_seq: int = 62  # the partition's sequence number of the last published record
+    as_of: int = 63  # ms; when the record was last published
+    confidence: int = 64
+    told_cart: int = 65  # ms; `cart_opened_at` of the cart that reminders were last due for, 0 = none
+    told_passed: int = 66  # how many of its reminders were due so far, sent or not; -1 = it was bought or emptied
+    told_due1: int = 67  # ms; when the reminder that was sent and not withdrawn was due, 0 = none
+    told_due2: int = 68
+    told_due3: int = 69
+    trigger_seq: int = 70  # `record_seq` of the last cart trigger
+    standing: int = 71  # `models.standing`: stage x 1000 + RFM digits, as published; 0 = not known
+    change_why: int = 72  # three indexes of 16 bits into the partition's names: features (`models.why`)
 
 
 COL = Columns()
@@ -107,7 +120,7 @@ POSITION: Mapping[str, int] = MappingProxyType(COL._asdict())
 WIDTH = len(COLUMNS)
 ROW_BYTES = WIDTH * 8
 RING = slice(COL.ring0, COL.ring5 + 1)
-_CART = slice(COL.cart_value_minor, COL.cart_watch + 1)
+_CART = slice(COL.cart_value_minor, COL.cart_opened_at + 1)
 """What `models.carts.CartView` says, in its order."""
 BIT_COLUMNS = frozenset({*COLUMNS[RING], "products"})
 """Columns whose 64 bits are a uint64: arithmetic on them as float64 is meaningless."""
@@ -146,6 +159,11 @@ class CustomerTable:
         self.recent_events = RecentIds(EVENT_WINDOW_MINUTES)
         self.recent_orders = RecentIds(ORDER_WINDOW_MINUTES)
         self.carts = Carts()
+        self.products: dict[int, str] = {}
+        """Product ids by their hashes: of all that lies in a cart, and some more."""
+        self.triggers: dict[int, bytes] = {}
+        """By slot, the cart triggers of the last published record while they may not have been sent."""
+        self._products_max = _PRODUCTS_FEW
         self._made = 0
         self._capacity = 0
         self._dirty: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
@@ -226,6 +244,10 @@ class CustomerTable:
 
         Exact: what is forgotten could not have matched (`models.recent`), so when this runs changes no result.
         """
+        if len(self.products) > self._products_max:
+            held = self.carts.products()
+            self.products = {product: name for product, name in self.products.items() if product in held}
+            self._products_max = max(_PRODUCTS_FEW, 2 * len(self.products))
         last_seen = self.column("last_seen")
         return self.recent_events.prune(last_seen, oldest_watermark_ms) + self.recent_orders.prune(
             last_seen, oldest_watermark_ms

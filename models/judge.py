@@ -1,19 +1,22 @@
 """Which records change: the published part of a customer's row, updated for a group of customers at once.
 
-A customer's record is published when it is new, when its segment moves or when its cart opens or closes. `rev` counts
+A customer's record is published when it is new, when its segment moves, when its cart opens or closes, and when its
+lifecycle or RFM scores change. `rev` counts
 published records and fences Redis, `ver` counts segment changes and is what subscribers see, `record_seq` and
 `change_seq` order both within the partition so that a new owner knows what may not have been sent.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.assign import Model, assign
 from models.columns import COL
+from models.standing import Yardsticks, standings
+from models.why import moved_by, pack
 
 REASONS = ("behaviour", "model", "time")
 """Why a segment changed; a row says the index."""
@@ -46,6 +49,8 @@ class Naming:
     """Names of segments as indexes into the partition's list of names, by segment id."""
 
     index: dict[int, int]
+    features: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(F,) the names of the model's features in the same list."""
 
     def pack(self, previous: NDArray[np.float64], current: NDArray[np.int64]) -> NDArray[np.float64]:
         """Both names in one exact float: previous * 2^16 + current; 0 is the empty name."""
@@ -55,6 +60,12 @@ class Naming:
             dtype=np.float64,
         )
 
+    def reasons(self, moved_by: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(T,) the features at (T, n) positions in one exact float each; position -1 is none."""
+        if not len(self.features):
+            return np.zeros(len(moved_by))
+        return pack(np.where(moved_by < 0, 0, self.features[moved_by]))
+
 
 def judge(
     rows: NDArray[np.float64],
@@ -62,6 +73,7 @@ def judge(
     cart_state: NDArray[np.float64],
     *,
     model: Model | None,
+    yardsticks: Yardsticks | None = None,
     naming: Naming,
     rules: Rules,
     reason: int,
@@ -76,6 +88,10 @@ def judge(
     current = rows[:, COL.segment].astype(np.int64)
     publish = (rows[:, COL.rev] == 0) | (rows[:, COL.cart_state] != cart_state)
     rows[:, COL.cart_state] = cart_state
+    if yardsticks is not None:
+        standing = standings(rows, yardsticks, now_ms)
+        publish |= rows[:, COL.standing] != standing
+        rows[:, COL.standing] = standing
     moved = np.zeros(len(rows), dtype=bool)
     if model is not None and vectors is not None:
         found = assign(
@@ -83,7 +99,11 @@ def judge(
         )
         moved = found.segment != current
         publish |= moved
-        _move(rows, np.flatnonzero(moved), found.segment, model.version, naming=naming, reason=reason, now_ms=now_ms)
+        leaving = np.flatnonzero(moved)
+        if len(leaving):
+            why = naming.reasons(moved_by(model, vectors[leaving], current[leaving], found.segment[leaving]))
+            rows[leaving, COL.change_why] = why
+        _move(rows, leaving, found.segment, model.version, naming=naming, reason=reason, now_ms=now_ms)
         rows[publish, COL.confidence] = found.confidence[publish]
     published = np.flatnonzero(publish)
     count = len(published)

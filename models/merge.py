@@ -48,5 +48,7 @@ def _merge_rows(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
     mine[_ADDED] += theirs[_ADDED]
     mine.view(np.uint64)[_UNITED] |= theirs.view(np.uint64)[_UNITED]
     mine[COL.first_seen] = min(mine[COL.first_seen], theirs[COL.first_seen])
+    first_orders = [row[COL.first_order_at] for row in (mine, theirs) if row[COL.first_order_at] > 0]
+    mine[COL.first_order_at] = min(first_orders, default=0.0)
     mine[COL.last_order_at] = max(mine[COL.last_order_at], theirs[COL.last_order_at])
     mine[COL.last_seen] = last_seen

@@ -166,6 +166,8 @@ def _order(  # noqa: PLR0917 (as above)
     money = float(amount_minor)
     if buys:
         customer[COL.last_order_at] = max(customer[COL.last_order_at], float(time_ms))
+        if customer[COL.first_order_at] == 0 or time_ms < customer[COL.first_order_at]:
+            customer[COL.first_order_at] = float(time_ms)
         customer[COL.spend_minor] += money
     else:
         customer[COL.refunds_minor] += money

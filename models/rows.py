@@ -1,6 +1,6 @@
 """A customer's changelog row: version, flags, the matrix row byte for byte, then the sparse parts that exist.
 
-    version u8 | flags u8 | columns f64.. | [n u8, n event ids u64] | [n u8, n order ids u64] | [n u16, n bytes of cart]
+    version u8 | flags u8 | columns f64.. | [n u8, n event ids u64] | [n u8, n order ids u64] | tail
 
 All little-endian; ids newest first, carts as `models.carts` orders them, so equal customers have equal rows. The key is
 the customer id in UTF-8. A reader knows its own version and the one before, and refuses every other.
@@ -8,32 +8,31 @@ the customer id in UTF-8. A reader knows its own version and the one before, and
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import carts
+from models import row_tail
 from models.columns import COL, COLUMNS, EMPTY_ROW, POSITION, CustomerTable
 from models.recent import KEPT, RecentIds
+from models.row_tail import MalformedRow, Tail
 
-ROW_VERSION = 1
-LAYOUTS: Mapping[int, tuple[str, ...]] = MappingProxyType({1: COLUMNS})
+ROW_VERSION = 2
+_TOLD = ("told_cart", "told_passed", "told_due1", "told_due2", "told_due3", "trigger_seq")
+_NEW_IN_2 = frozenset({"first_order_at", "standing", "change_why", "cart_touched_at", "cart_opened_at", *_TOLD})
+LAYOUTS: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {1: tuple(name for name in COLUMNS if name not in _NEW_IN_2), 2: COLUMNS}
+)
 """Columns, in order, of each version that is read. A new version adds an entry; the one two before goes."""
 
-_EVENTS, _ORDERS, _CART = 1, 2, 4
+_EVENTS, _ORDERS = 1, 2
 _HEAD = 2
-_CART_SIZE = struct.Struct("<H")
 
 
 class UnknownRowVersion(ValueError):  # noqa: N818 (says what was met)
     """A row of a version that is not read here. Operator action: run the release that wrote it."""
-
-
-class MalformedRow(ValueError):  # noqa: N818 (as above)
-    """A row whose bytes do not add up: damaged, or not written by this program."""
 
 
 def encode(table: CustomerTable, slots: NDArray[np.int64]) -> list[tuple[bytes, bytes]]:
@@ -42,14 +41,12 @@ def encode(table: CustomerTable, slots: NDArray[np.int64]) -> list[tuple[bytes, 
     matrix = table.gather(slots)
     dense, width = matrix.astype("<f8", copy=False).tobytes(), matrix.shape[1] * 8
     events, orders = _packed(table.recent_events, slots), _packed(table.recent_orders, slots)
-    ids, blobs = table.ids, table.carts.blobs
     encoded, at = [], 0
     for slot, event_ids, order_ids in zip(slots.tolist(), events, orders, strict=True):
-        cart = blobs.get(slot)
-        flags = (_EVENTS if event_ids else 0) | (_ORDERS if order_ids else 0) | (_CART if cart else 0)
-        tail = b"" if cart is None else _CART_SIZE.pack(len(cart)) + cart
+        flags, tail = row_tail.encode(table, slot)
+        flags |= (_EVENTS if event_ids else 0) | (_ORDERS if order_ids else 0)
         row = b"%c%c%b%b%b%b" % (ROW_VERSION, flags, dense[at : at + width], event_ids, order_ids, tail)
-        encoded.append((ids[slot].encode(), row))
+        encoded.append((table.ids[slot].encode(), row))
         at += width
     return encoded
 
@@ -75,20 +72,20 @@ class RowReader:
             names.append(key.decode())
             rows.append(value)
         parsed = [(names, *self._parse(version, rows)) for version, (names, rows) in groups.items()]
-        for names, matrix, events, orders, blobs in parsed:
+        for names, matrix, events, orders, tails in parsed:
             slots = table.add_all(names)
             order = np.argsort(slots, kind="stable")
             table.scatter(slots[order], matrix[order])
             last_seen = matrix[:, COL.last_seen]
             table.recent_events.load(slots, events, last_seen, oldest_watermark_ms)
             table.recent_orders.load(slots, orders, last_seen, oldest_watermark_ms)
-            for slot, blob in zip(slots.tolist(), blobs, strict=True):
-                if blob is not None or table.carts.blobs:
-                    table.carts.put(slot, blob)
+            for slot, tail in zip(slots.tolist(), tails, strict=True):
+                row_tail.load(table, slot, tail)
+            _describe_carts(table, slots)
 
     def _parse(
         self, version: int, rows: list[bytes]
-    ) -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.uint64], list[bytes | None]]:
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.uint64], list[Tail]]:
         layout = self._layouts.get(version)
         if layout is None:
             known = ", ".join(map(str, sorted(self._layouts)))
@@ -104,11 +101,14 @@ class RowReader:
         matrix[:, [POSITION[name] for name in shared]] = dense.reshape(len(rows), -1)[
             :, [layout.index(n) for n in shared]
         ]
+        if "first_order_at" not in layout:
+            # Not known any more: not before the first event, and a rhythm that is too slow alarms nobody.
+            matrix[:, COL.first_order_at] = np.where(matrix[:, COL.last_order_at] > 0, matrix[:, COL.first_seen], 0.0)
         flags = [row[1] for row in rows]
         ends = [end] * len(rows)
         events = _unpacked(rows, ends, flags, _EVENTS)
         orders = _unpacked(rows, ends, flags, _ORDERS)
-        return matrix, events, orders, [_cart(*each) for each in zip(rows, ends, flags, strict=True)]
+        return matrix, events, orders, [row_tail.parse(*each) for each in zip(rows, ends, flags, strict=True)]
 
 
 def peek(values: Sequence[bytes], names: Sequence[str]) -> NDArray[np.float64]:
@@ -164,12 +164,12 @@ def _unpacked(rows: list[bytes], ends: list[int], flags: list[int], flag: int) -
     return ids
 
 
-def _cart(row: bytes, at: int, flags: int) -> bytes | None:
-    if not flags & _CART:
-        if len(row) != at:
-            raise MalformedRow("a row has bytes after its end")
-        return None
-    blob = row[at + _CART_SIZE.size :]
-    if len(row) < at + _CART_SIZE.size or _CART_SIZE.unpack_from(row, at)[0] != len(blob) or not carts.is_blob(blob):
-        raise MalformedRow("a row's cart is cut short or too long")
-    return blob
+def _describe_carts(table: CustomerTable, slots: NDArray[np.int64]) -> None:
+    """Settle the carts that rows of version 1 hold: they do not say since when."""
+    slots = np.sort(slots[table.carts.has(slots)])
+    rows = table.gather(slots)
+    unsaid = rows[:, COL.cart_touched_at] == 0
+    if unsaid.any():
+        slots, rows = slots[unsaid], rows[unsaid]
+        table.settle_carts(slots, rows)
+        table.scatter(slots, rows)

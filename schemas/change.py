@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.fields import CUSTOMER_CHARS_MAX
 from schemas.record import Counter, Milliseconds, SegmentId, SegmentName
+from schemas.sample import FeatureName
 
 ChangeReason = Literal["behaviour", "model", "time"]
 
@@ -28,5 +29,9 @@ class SegmentChanged(BaseModel):
     previous_name: SegmentName
     current_name: SegmentName
     reason: ChangeReason = Field(description="The customer's own events, a new model, or time that passed.")
+    why: Annotated[list[FeatureName], Field(max_length=3)] = Field(
+        default_factory=list,
+        description="The features that moved the customer most, strongest first; before version 2 of the rows none.",
+    )
     model: Counter = Field(description="Version of the model that decided.")
     event_time: Milliseconds = Field(description="The stream's time of the change, milliseconds since 1970.")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.standing import Lifecycle, Rfm
+
 WARMING_UP = "warming_up"
 """The name while there is no model yet."""
 RECORD_BYTES_MAX = 400
@@ -32,8 +34,8 @@ class SegmentRecord(BaseModel):
     model: Counter = Field(description="Version of the model that decided; 0 before the first.")
     ver: Counter = Field(description="Segment changes so far: what subscribers compare.")
     rev: Counter = Field(description="Records written so far: only a higher one replaces this.")
-    lifecycle: Annotated[str, Field(max_length=20)] | None = None
-    rfm: Annotated[str, Field(pattern="^[1-5]{3}$")] | None = None
+    lifecycle: Lifecycle | None = Field(None, description="By the customer's own rhythm; none before it is known.")
+    rfm: Rfm | None = Field(None, description="Recency, frequency, money: 1 to 5 each, by quintiles of all buyers.")
 
     def to_hash(self) -> dict[str, str]:
         """Return the fields of the Redis hash; no segment is the empty text, absent fields are left out.

@@ -9,8 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.record import Counter, Milliseconds
 
 FEATURES_MAX = 64
+PROFILE = ("first_order_at", "last_order_at", "orders", "money_minor")
+"""What a customer's profile says, in this order: times in milliseconds, 0 without an order; money less refunds."""
 VECTORS_MAX = 10_000
 
+Profile = Annotated[list[float], Field(min_length=len(PROFILE), max_length=len(PROFILE))]
 FeatureName = Annotated[str, Field(min_length=1, max_length=60)]
 FeatureNames = Annotated[list[FeatureName], Field(min_length=1, max_length=FEATURES_MAX)]
 Vector = Annotated[list[float], Field(min_length=1, max_length=FEATURES_MAX)]
@@ -21,12 +24,16 @@ class FeatureSample(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = 2
     partition: Annotated[int, Field(ge=0, lt=2**31)]
     now: Milliseconds = Field(description="The time the vectors are aged to, milliseconds since 1970.")
     features: FeatureNames
     vectors: Annotated[list[Vector], Field(max_length=VECTORS_MAX)] = Field(
         description="Untransformed, one a customer."
+    )
+    profiles: Annotated[list[Profile], Field(max_length=VECTORS_MAX)] = Field(
+        default_factory=list,
+        description=f"For each vector its customer's {', '.join(PROFILE)}; format version 1 had none.",
     )
     customers: Counter = Field(description="Customers of the partition in all.")
 
@@ -34,4 +41,6 @@ class FeatureSample(BaseModel):
     def _same_width(self) -> Self:
         if any(len(vector) != len(self.features) for vector in self.vectors):
             raise ValueError("a vector has not one value per feature")
+        if self.profiles and len(self.profiles) != len(self.vectors):
+            raise ValueError("there is not one profile per vector")
         return self

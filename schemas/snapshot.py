@@ -23,6 +23,15 @@ Word = Annotated[str, Field(min_length=1, max_length=80)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class Contrast(BaseModel):
+    """One feature in which a segment differs from the population."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    feature: FeatureName
+    z: float = Field(description="(centroid - mean) / deviation of the population, in the scaled space.")
+
+
 class Segment(BaseModel):
     """One cluster with its identity: the id is stable over snapshots and never reused."""
 
@@ -31,6 +40,9 @@ class Segment(BaseModel):
     id: SegmentId
     name: SegmentName
     words: Annotated[list[Word], Field(max_length=16)] = Field(description="What sets it apart, strongest first.")
+    contrasts: Annotated[list[Contrast], Field(max_length=3)] = Field(
+        default_factory=list, description="The strongest, of at least half a deviation."
+    )
     share: Share = Field(description="Of the sampled customers.")
     size_sampled: Counter
     centroid: Vector = Field(description="In the space of the transform: log1p, standardised, clipped.")

@@ -21,6 +21,7 @@ from schemas.folding import NAMES
 from schemas.metric import METRICS
 from schemas.record import RECORD_BYTES_MAX, SegmentRecord
 from schemas.redis_keys import KEYS
+from schemas.standing import RFM_GROUPS
 from schemas.topics import TOPICS, Topic
 from stream import operations, settings
 from stream.commands import ABOUT, build
@@ -134,8 +135,18 @@ of emptying a topic into the dead letters (settings `dead_letter_stop_ratio`, `d
 FIELDS_ABOUT = """\
 ## Fields of `segment:{customer_id}`
 
-At most {bytes} bytes together. While warming up `segment` is the empty text. Carts are `none` or `open`; `abandoned`,
-`lifecycle` and `rfm` are reserved and not written yet."""
+At most {bytes} bytes together. While warming up `segment` is the empty text. Carts are `none` or `open`; `abandoned` is
+reserved and not written yet. `lifecycle` and `rfm` come with the first model; who never ordered has no `rfm`, and
+before somebody ordered twice nobody has a `lifecycle`.
+
+`rfm` is three digits: recency, frequency, money, each 1 (lowest fifth of all buyers) to 5 (highest). The first two give
+the group that `livesegment explain` names:
+
+{grid}
+
+`lifecycle` goes by the customer's own rhythm, no fixed days. Their gap is the mean time between their orders, with the
+mean of all customers as one more: `lapsed` after 4 gaps of silence, `at_risk` after 2, else `new` with one order or
+none, `loyal` with three or more and a frequency of at least 4, and `active`."""
 
 METRICS_ABOUT = """\
 Workers write them to topic `segment-metrics` every few seconds (setting `metrics_interval_s`), one JSON object each:
@@ -235,10 +246,17 @@ def redis() -> str:
         "schemas/redis_keys.py and schemas/record.py",
         "Redis 7 or Valkey, one server. Every key, and who may write it:",
         _table(("key", "type", "written by", "what it holds"), keys),
-        FIELDS_ABOUT.replace("{bytes}", str(RECORD_BYTES_MAX)),
+        FIELDS_ABOUT.replace("{bytes}", str(RECORD_BYTES_MAX)).replace("{grid}", _grid()),
         _table(("field", "type", "meaning"), rows),
         READING.rstrip("\n"),
     )
+
+
+def _grid() -> str:
+    """Return the RFM groups as a table: recency down, frequency across."""
+    scores = range(1, 6)
+    rows = [(f"recency {r}", *(RFM_GROUPS[r, f] for f in scores)) for r in reversed(scores)]
+    return _table(("", *(f"frequency {f}" for f in scores)), rows)
 
 
 def metrics() -> str:

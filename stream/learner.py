@@ -70,6 +70,8 @@ class LearnerService:
             if sample is None:
                 continue
             self._customers[sample.partition] = sample.customers
+            if sample.profiles:
+                learner.base.add(np.asarray(sample.profiles, np.float64), sum(self._customers.values()))
             vectors = np.asarray(sample.vectors, np.float64).reshape(-1, len(self._config.features))
             for start in range(0, len(vectors), SLICE):
                 learner.add(vectors[start : start + SLICE], sample.now, sum(self._customers.values()))

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from models import features
 from models.catalogue import MODEL_FEATURES
 from models.judge import NO_SEGMENT
+from models.standing import profiles
 from schemas.metric import METRICS, MetricName
 from schemas.record import WARMING_UP
 from schemas.topics import FEATURE_SAMPLES, SEGMENT_METRICS
@@ -86,13 +87,14 @@ class Reporter:
             if not len(slots):
                 continue
             now_ms = partition.clock.now(self._owner.shared.now_ms())
-            vectors = features.read(partition.table, slots, now_ms)
+            said = partition.table.gather(slots)
             sample = {
-                "format_version": 1,
+                "format_version": 2,
                 "partition": number,
                 "now": now_ms,
                 "features": MODEL_FEATURES,
-                "vectors": vectors,
+                "vectors": features.of_rows(said, now_ms),
+                "profiles": profiles(said),
                 "customers": len(partition.table),
             }
             value = orjson.dumps(sample, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -52,12 +52,12 @@ def status(settings: Settings) -> dict[str, Any]:
     partitions = read_state(settings).partitions
     with peek(settings) as kafka:
         lags = _lags(kafka, partitions)
-        snapshot = _snapshot(kafka)
+        snapshot = newest_snapshot(kafka)
         said = _lately(kafka, settings)
     with redis_client(settings) as redis:
         complete = complete_partitions(redis, len(partitions))
     events = _events(partitions)
-    segments = _segments(partitions, snapshot)
+    segments = segment_sizes(partitions, snapshot)
     alive = {int(metric["labels"]["partition"]) for metric in said if "partition" in metric["labels"]}
     return {
         "state": _state(alive, complete, len(partitions)),
@@ -140,7 +140,7 @@ def _lags(kafka: Peek, partitions: Sequence[PartitionState]) -> dict[int, int]:
     return lags
 
 
-def _snapshot(kafka: Peek) -> ModelSnapshot | None:
+def newest_snapshot(kafka: Peek) -> ModelSnapshot | None:
     """Return the newest model that can be read, as workers do."""
     for record in reversed(kafka.last(SEGMENT_MODELS, 5)):
         try:
@@ -175,7 +175,7 @@ def _state(alive: set[int], complete: set[int], count: int) -> str:
     return "running" if len(complete) == count else "rebuilding"
 
 
-def _segments(partitions: Sequence[PartitionState], snapshot: ModelSnapshot | None) -> list[dict[str, Any]]:
+def segment_sizes(partitions: Sequence[PartitionState], snapshot: ModelSnapshot | None) -> list[dict[str, Any]]:
     """Return id, name, size and share of each segment with customers, largest first; id null is warming up."""
     sizes: Counter[int] = Counter()
     names: dict[int, str] = {}

@@ -30,7 +30,7 @@ from models.learner.seeding import Seeding
 from models.learner.window import Window
 from models.learner.work import Outcome, Reason, Work
 from models.transform import Floats, Transform
-from schemas.snapshot import CLUSTERS_MIN, FORMAT_VERSION, ModelSnapshot, OtherK, Segment
+from schemas.snapshot import CLUSTERS_MIN, FORMAT_VERSION, Contrast, ModelSnapshot, OtherK, Segment
 
 POPULATION_MIN = 200
 """Vectors that make a window a fair picture of the population."""
@@ -228,6 +228,7 @@ class Learner:
                 id=segment_id,
                 name=name.name,
                 words=list(name.words),
+                contrasts=[Contrast(feature=feature, z=z) for feature, z in name.contrasts],
                 share=float(shares[row]),
                 size_sampled=int(sampled[row]),
                 centroid=serving.clusterer.centroids[row].tolist(),

@@ -29,6 +29,8 @@ LEEWAY = 1.25
 WORDS_MAX = 5
 """Contrasts listed beside a name."""
 
+CONTRASTS_MAX = 3
+
 STRENGTH_MAX = 2.5
 """Past this a contrast is no better a reason for a word; else one extreme feature would name everything."""
 
@@ -52,6 +54,8 @@ class Named:
 
     name: str
     words: tuple[str, ...]
+    contrasts: tuple[tuple[str, float], ...]
+    """Feature and contrast, the CONTRASTS_MAX strongest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ def name_all(
     for index in sorted(ranked, key=lambda index: (ranked[index][0], index)):
         names[index] = _first_free([name for _, name in ranked[index]], set(names.values()))
     return [
-        Named(names[index], _words(names[index], portrait, plain_words)) for index, portrait in enumerate(portraits)
+        Named(names[index], _words(names[index], portrait, plain_words), tuple(_strong(portrait)[:CONTRASTS_MAX]))
+        for index, portrait in enumerate(portraits)
     ]
 
 
@@ -177,10 +182,16 @@ def _reading(name: str, portrait: _Portrait) -> tuple[Phrase, ...] | None:
     return None
 
 
+def _strong(portrait: _Portrait) -> list[tuple[str, float]]:
+    """List the contrasts that would back a word, strongest first."""
+    strong = [(name, value) for name, value in portrait.contrasts.items() if abs(value) >= HALF]
+    return sorted(strong, key=lambda each: (-abs(each[1]), each[0]))
+
+
 def _words(name: str, portrait: _Portrait, plain_words: Mapping[str, str]) -> tuple[str, ...]:
     """List the contrasts the name stands on, then the other strong ones."""
     claimed = [need for phrase in _reading(name, portrait) or () for need, _ in phrase.needs]
-    others = sorted((name for name in portrait.contrasts), key=lambda name: (-abs(portrait.contrasts[name]), name))
+    others = [name for name, _ in _strong(portrait)]
     strong = [name for name in dict.fromkeys((*claimed, *others)) if abs(portrait.contrasts[name]) >= HALF]
     return tuple(
         f"{plain_words.get(name, name)[:WORD_LENGTH_MAX]}: {portrait.contrasts[name]:+.1f} sd"

@@ -79,7 +79,8 @@ def command(
 
 def check_segment(segment: str, partitions: list[PartitionState]) -> None:
     """Raise NotFound for a segment that no customer could ever have been in."""
-    names = {name.casefold() for partition in partitions for name in partition.meta.names} | {WARMING_UP}
+    names = {name.casefold() for partition in partitions for name in partition.meta.names if name not in FEATURES}
+    names.add(WARMING_UP)
     if not segment.isdecimal() and segment.casefold() not in names:
         known = ", ".join(sorted(names - {""}))
         raise NotFound(f"No segment is called {segment!r}", action=f"the names are: {known}"[:500])

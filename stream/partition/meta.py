@@ -48,7 +48,7 @@ class Meta:
     """Dead letters by reason code."""
     clock: dict[str, Any] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
-    """Segment names that rows refer to by index."""
+    """Names of segments and features that rows refer to by index."""
     partitions: int = 0
     """Partitions of the job that wrote it; 0 where that is not known."""
     judged: int = 0

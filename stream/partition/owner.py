@@ -14,6 +14,7 @@ from faust.types.tuples import TP
 
 from models.assign import Model
 from models.batch import SOURCES
+from models.standing import Yardsticks
 from schemas.snapshot import ModelSnapshot
 from stream.errors import Fenced
 from stream.partition.continuity import check_committed
@@ -186,7 +187,8 @@ class Owner:
 
     def adopt(self, model: Model, snapshot: ModelSnapshot) -> None:
         """Use a new model from the next groups on, and judge everybody by it in the background."""
-        self.model = Served(model, {int(segment): name for segment, name in snapshot.lineage.items()})
+        names = {int(segment): name for segment, name in snapshot.lineage.items()}
+        self.model = Served(model, names, Yardsticks.of(snapshot.base))
         for number in self._tasks:
             self.partitions[number].adopt(self.model)
             self.partitions[number].meta.judged = 0

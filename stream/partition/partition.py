@@ -21,6 +21,7 @@ from models.batch import SOURCES
 from models.clock import StreamClock
 from models.columns import COL, CustomerTable
 from models.judge import REASONS, Judged, Naming, Rules, judge
+from models.standing import Yardsticks
 from stream.decode import Decoded, Letter
 from stream.failpoints import hit
 from stream.partition import publish
@@ -51,6 +52,7 @@ class Served:
 
     model: Model
     names: Mapping[int, str]
+    yardsticks: Yardsticks | None = None
 
 
 class Partition:
@@ -75,6 +77,7 @@ class Partition:
         self.seq = 0
         self.recovery_s = 0.0
         self.model: Model | None = None
+        self.yardsticks: Yardsticks | None = None
         self.naming = Naming({})
         self.rules = Rules(margin=settings.margin, dwell_ms=settings.dwell_s * 1000)
         self.inbox = Inbox(settings.group_max_records)
@@ -148,8 +151,9 @@ class Partition:
 
     def adopt(self, served: Served) -> None:
         """Use a model from the next group on."""
-        self.model = served.model
-        self.naming = Naming({segment: self.meta.name_index(name) for segment, name in served.names.items()})
+        self.model, self.yardsticks = served.model, served.yardsticks
+        known = {segment: self.meta.name_index(name) for segment, name in served.names.items()}
+        self.naming = Naming(known, np.array([self.meta.name_index(name) for name in served.model.features]))
         hit("model_swapped")
 
     async def flush(self) -> None:
@@ -301,6 +305,7 @@ class Partition:
             vectors,
             (said[:, COL.cart_items] > 0).astype(np.float64),
             model=self.model,
+            yardsticks=self.yardsticks,
             naming=self.naming,
             rules=self.rules,
             reason=REASONS.index(reason),

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from models.columns import COL
 from models.judge import NAME_BITS, NO_SEGMENT, REASONS
+from models.standing import spelled
+from models.why import unpack
 from schemas.record import WARMING_UP
 from schemas.redis_keys import segment_key
 from stream.redis_view.view import Record
@@ -22,15 +24,31 @@ CARTS = ("none", "open", "abandoned")
 _NAME_MASK = (1 << NAME_BITS) - 1
 
 
+class _Standings(dict[int, tuple[str, ...]]):
+    """Fields of each standing that was met: there are at most 756."""
+
+    def __missing__(self, standing: int) -> tuple[str, ...]:
+        lifecycle, rfm = spelled(standing)
+        fields = (("lifecycle", lifecycle), ("rfm", rfm))
+        found = self[standing] = tuple(text for name, value in fields if value for text in (name, value))
+        return found
+
+
+_STANDING = _Standings()
+
+
 def changes(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str]) -> list[tuple[bytes, bytes]]:
     """Return `(key, value)` of topic segment-changes for the last change of each row.
 
     The value is the JSON of `schemas.change.SegmentChanged`; a test holds the two together.
     """
     columns = (COL.ver, COL.change_epoch, COL.previous, COL.segment, COL.names, COL.change_reason, COL.change_model)
+    why = rows[:, COL.change_why].astype(np.int64).tolist()
     out = []
     said = rows[:, (*columns, COL.since)].astype(np.int64).tolist()
-    for customer, (ver, epoch, previous, current, packed, reason, model, since) in zip(ids, said, strict=True):
+    for customer, because, (ver, epoch, previous, current, packed, reason, model, since) in zip(
+        ids, why, said, strict=True
+    ):
         value = {
             "id": f"{customer}:{ver}",
             "customer_id": customer,
@@ -44,6 +62,7 @@ def changes(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str])
             else names[packed >> NAME_BITS] or f"segment {previous}",
             "current_name": names[packed & _NAME_MASK] or f"segment {current}",
             "reason": REASONS[reason],
+            "why": [names[feature] for feature in unpack(because)],
             "model": model,
             "event_time": since,
         }
@@ -56,9 +75,10 @@ def records(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str])
     columns = (COL.rev, COL.ver, COL.segment, COL.names, COL.since, COL.cart_state, COL.as_of, COL.change_model)
     said = rows[:, columns].astype(np.int64).tolist()
     confidences = rows[:, COL.confidence].tolist()
+    standings = rows[:, COL.standing].astype(np.int64).tolist()
     out: list[Record] = []
-    for customer, confidence, (rev, ver, segment, packed, since, cart, as_of, model) in zip(
-        ids, confidences, said, strict=True
+    for customer, confidence, standing, (rev, ver, segment, packed, since, cart, as_of, model) in zip(
+        ids, confidences, standings, said, strict=True
     ):
         known = segment != NO_SEGMENT
         out.append(
@@ -83,6 +103,7 @@ def records(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str])
                 str(ver),
                 "rev",
                 str(rev),
+                *_STANDING[standing],
             )
         )
     return out

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.assign import Model
 from models.columns import COL, EMPTY_ROW
 from models.judge import NAME_BITS, NO_SEGMENT, REASONS, Judged, Naming, Rules, judge
+from models.standing import Yardsticks
 from schemas.snapshot import ModelSnapshot, Segment
 
 NOW_MS = 1_700_000_000_000.0
@@ -54,6 +55,7 @@ def run(
     seq: int = 10,
     reason: str = "behaviour",
     rules: Rules | None = None,
+    yardsticks: Yardsticks | None = None,
 ) -> Judged:
     """Judge customers whose one transformed feature lies `at`."""
     return judge(
@@ -61,6 +63,7 @@ def run(
         None if at is None else np.expm1(np.array(at))[:, None],
         np.zeros(len(said)) if carts is None else np.array(carts),
         model=None if at is None else model(),
+        yardsticks=yardsticks,
         naming=Naming({NEAR: 1, FAR: 2}),
         rules=rules or Rules(margin=0.0, dwell_ms=0.0),
         reason=REASONS.index(reason),
@@ -125,6 +128,22 @@ def test_a_cart_that_opens_is_published_without_a_change() -> None:
     assert said[0, COL.cart_state] == 1
     assert said[0, [COL.rev, COL.record_seq]].tolist() == [2, 12]
     assert said[0, [COL.ver, COL.change_seq, COL.since]].tolist() == change.tolist()
+
+
+def test_a_customer_whose_standing_changes_is_published_without_a_change() -> None:
+    said = rows(2)
+    run(said, None)
+    said[1, [COL.orders, COL.first_order_at, COL.last_order_at]] = 1, SEEN_MS, SEEN_MS
+    edges = np.zeros(4)
+    measured = Yardsticks(edges, edges, edges, 60_000.0)
+    found = run(said, None, yardsticks=measured)
+    assert (found.published.tolist(), found.moved.tolist()) == ([0, 1], [])
+    # The stage of both, and two scores of 5 and no money.
+    assert said[:, COL.standing].tolist() == [1_000 * (said[0, COL.standing] // 1_000), 1_551]
+    assert len(run(said, None, yardsticks=measured).published) == 0
+    # Without what they are measured by, they keep what was published.
+    assert len(run(said, None).published) == 0
+    assert said[1, COL.standing] == 1_551
 
 
 @pytest.mark.parametrize(("reason", "since"), [("behaviour", SEEN_MS), ("model", NOW_MS), ("time", NOW_MS)])

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import base64
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import rows
+from models import features, rows
 from models.catalogue import FEATURES
 from models.columns import COL, COLUMNS, EMPTY_ROW, CustomerTable
 from models.rows import MalformedRow, RowReader, UnknownRowVersion
@@ -65,7 +69,9 @@ def test_only_the_asked_customers_are_encoded():
 def test_an_unknown_version_is_refused_and_nothing_is_loaded():
     ((key, value),) = _all(_rich().table)
     table = CustomerTable()
-    with pytest.raises(UnknownRowVersion, match=f"version {rows.ROW_VERSION + 1} .*known: {rows.ROW_VERSION}"):
+    with pytest.raises(
+        UnknownRowVersion, match=f"version {rows.ROW_VERSION + 1} .*known: {rows.ROW_VERSION - 1}, {rows.ROW_VERSION}"
+    ):
         RowReader().load(table, [b"other", key], [value, bytes([rows.ROW_VERSION + 1]) + value[1:]])
     assert len(table) == 0
 
@@ -87,6 +93,23 @@ def test_the_version_before_is_read_by_the_names_of_its_columns_and_the_one_befo
     assert table.carts.blobs[0] == table.carts.blobs[1]
     with pytest.raises(UnknownRowVersion):
         _load([(b"older", bytes([mine - 1]) + older[1:])], reader)
+
+
+def test_rows_that_the_release_before_wrote_are_read_with_all_that_they_said():
+    released = json.loads((Path(__file__).parent / "released" / "rows_1.json").read_text("utf-8"))
+    assert released["version"] == rows.ROW_VERSION - 1
+    assert tuple(released["columns"]) == rows.LAYOUTS[rows.ROW_VERSION - 1]
+    pairs = [(base64.b64decode(each["key"]), base64.b64decode(each["row"])) for each in released["rows"]]
+    table = _load(pairs)
+    for slot, name in enumerate(table.ids):
+        found = features.describe(table, slot, released["now"])
+        assert {feature: found[feature] for feature in released["features"][name]} == released["features"][name]
+    row = table.gather(np.arange(len(table)))
+    assert row[:, [COL.segment, COL.rev, COL.ver]].tolist() == [[0, 2, 1], [1, 3, 2], [2, 4, 3]]
+    # What they did not say: the first order is not before the first event, and nobody is placed yet.
+    assert row[:, COL.first_order_at].tolist() == [START, 0, START]
+    assert row[:, COL.standing].tolist() == [0, 0, 0]
+    assert _all(_load(_all(table))) == _all(table)
 
 
 @settings(max_examples=200, deadline=None)

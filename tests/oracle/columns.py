@@ -42,6 +42,7 @@ def _counts(customer: Customer) -> dict[str, int]:
     return {
         "first_seen": customer.first_seen,
         "last_seen": customer.last_seen,
+        "first_order_at": customer.first_order_at,
         "last_order_at": customer.last_order_at,
         "events": len(events),
         "duplicates": customer.duplicates,

@@ -171,6 +171,10 @@ class Customer:
     def last_order_at(self) -> int:
         return max((e.time for e in self.events if e.kind in ORDER_KINDS), default=0)
 
+    @property
+    def first_order_at(self) -> int:
+        return min((e.time for e in self.events if e.kind in ORDER_KINDS), default=0)
+
     def features(self, now: int) -> dict[str, float]:
         """Every feature at a moment, by its name."""
         now = max(now, self.last_seen)
@@ -186,6 +190,7 @@ class Customer:
             "days_since_order": 365 if never else min((now - self.last_order_at) / DAY, 365),
             "first_seen": self.first_seen,
             "last_seen": self.last_seen,
+            "first_order_at": self.first_order_at,
             "last_order_at": self.last_order_at,
             "events": len(self.events),
             "duplicates": self.duplicates,

@@ -16,6 +16,7 @@ from models import rows
 from models.batch import SOURCES
 from models.columns import BIT_COLUMNS, COL, COLUMNS, POSITION
 from schemas.record import WARMING_UP, SegmentRecord
+from schemas.standing import LIFECYCLES
 from stream.changelog_reader import PartitionState
 from stream.partition.meta import META_KEY, OWNER_KEY
 from tests.oracle.columns import columns, forgotten_minute, recent
@@ -252,6 +253,7 @@ def record_of(row: NDArray[np.float64], names: list[str]) -> dict[str, str]:
     """The Redis record that a row says, as `schemas.record` spells it."""
     segment = int(row[COL.segment])
     known = names[int(row[COL.names]) & 0xFFFF] if names else ""
+    stage, rfm = divmod(int(row[COL.standing]), 1_000)
     return SegmentRecord(
         segment=None if segment < 0 else segment,
         name=WARMING_UP if segment < 0 else known or f"segment {segment}",
@@ -262,6 +264,8 @@ def record_of(row: NDArray[np.float64], names: list[str]) -> dict[str, str]:
         model=int(row[COL.change_model]),
         ver=int(row[COL.ver]),
         rev=int(row[COL.rev]),
+        lifecycle=LIFECYCLES[stage - 1] if stage else None,
+        rfm=str(rfm) if rfm else None,
     ).to_hash()
 
 

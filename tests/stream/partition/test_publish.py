@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.columns import COL, EMPTY_ROW, POSITION
 from models.judge import NAME_BITS, REASONS
+from models.standing import spelled
 from schemas.change import SegmentChanged
 from schemas.record import SegmentRecord
 from schemas.redis_keys import segment_key
@@ -42,6 +43,8 @@ def judged_rows(draw: st.DrawFn) -> NDArray[np.float64]:
         names=(draw(st.integers(0, 2)) << NAME_BITS) | draw(st.integers(0, 2)),
         cart_state=draw(st.integers(0, 2)),
         confidence=draw(st.integers(0, 100)) / 100,
+        change_why=(draw(st.integers(0, 2)) << 32) | draw(st.integers(0, 2)),
+        standing=draw(st.sampled_from([0, 555, 1_000, 2_111, 5_345])),
     )
 
 
@@ -55,7 +58,8 @@ def test_a_redis_record_is_what_the_schema_spells(said: NDArray[np.float64]) -> 
     assert record.segment == said[COL.segment]
     assert record.name == (NAMES[int(said[COL.names]) & (2**NAME_BITS - 1)] or f"segment {record.segment}")
     assert record.confidence == said[COL.confidence]
-    assert {name: value for name, value in record.to_hash().items() if name in stored} == stored
+    assert (record.lifecycle, record.rfm) == spelled(int(said[COL.standing]))
+    assert record.to_hash() == stored
 
 
 def test_a_customer_without_a_segment_is_warming_up() -> None:
@@ -75,6 +79,8 @@ def test_a_change_is_valid_and_says_the_row(said: NDArray[np.float64], customer:
     assert change.reason == REASONS[int(said[COL.change_reason])]
     assert change.epoch == said[COL.change_epoch]
     assert change.event_time == said[COL.since]
+    packed = int(said[COL.change_why])
+    assert change.why == [NAMES[number] for number in (packed >> 32, packed & 0xFFFF) if number]
 
 
 def test_a_change_is_sent_again_byte_for_byte() -> None:

@@ -1,0 +1,122 @@
+"""Figures of RFM scores and lifecycles on real customers, against what a batch job and the future say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models.learner.base import BaseWatch
+from models.standing import Yardsticks, profiles, spelled, standings
+from schemas.standing import LIFECYCLES
+from stream.evaluate.events import Shop
+from stream.evaluate.lab import CDNOW, DATA, RETAIL
+from stream.replay import parts
+from stream.settings import load
+
+DAY_MS = 86_400_000
+RANKS = (0.2, 0.4, 0.6, 0.8)
+FIRST_LOOK_DAYS, LOOK_DAYS, AHEAD_DAYS = 120, 30, 30
+
+
+def rfm() -> Iterator[dict[str, Any]]:
+    """Scores after the last event against quintiles that are computed from the file alone."""
+    for name, least in ((RETAIL, 0.99), (CDNOW, 0.9)):
+        path = DATA / name
+        if not path.is_file():
+            yield {"stage": "rfm", "file": name, "skipped": "no such file: set LIVESEGMENT_DATA"}
+            continue
+        shop, watch = Shop(load(clock="event")), BaseWatch()
+        for part in parts(path, {}):
+            shop.apply(part.records)
+        rows = shop.table.gather(np.random.default_rng(1).permutation(shop.everybody))
+        watch.add(profiles(rows), len(rows))
+        batch = _batch(path)
+        said = _scores(shop, shop.everybody, watch)
+        equal = float(np.mean([said.get(customer) == scores for customer, scores in batch.items()]))
+        yield {
+            "stage": "rfm",
+            "file": name,
+            "buyers": len(batch),
+            "buyers_measured_on": (base.buyers if (base := watch.read()) else 0),
+            "equal": round(equal, 5),
+            "held": equal >= least,
+        }
+
+
+def _scores(shop: Shop, slots: NDArray[np.int64], watch: BaseWatch) -> dict[str, str]:
+    """RFM by customer, of those who have one."""
+    yardsticks = Yardsticks.of(watch.read())
+    assert yardsticks is not None
+    found = standings(shop.table.gather(slots), yardsticks, shop.now_ms).astype(np.int64).tolist()
+    said = {shop.table.ids[slot]: spelled(standing)[1] for slot, standing in zip(slots.tolist(), found, strict=True)}
+    return {customer: scores for customer, scores in said.items() if scores is not None}
+
+
+def _batch(path: Path) -> dict[str, str]:
+    """RFM by customer from the file: no code of ours."""
+    table = pq.read_table(path, columns=["event_time", "event_type", "customer_id", "amount", "order_id"])
+    table = table.filter(table["customer_id"].is_valid())
+    kind = np.array(table["event_type"].to_pylist())
+    names, customer = np.unique(np.array(table["customer_id"].to_pylist()), return_inverse=True)
+    minor = np.rint(np.array(table["amount"].to_pylist(), np.float64) * 100)
+    time_ms = table["event_time"].to_numpy().astype("datetime64[ms]").astype(np.float64)
+    bought, refunded = kind == "purchase", kind == "refund"
+    last = np.zeros(len(names))
+    np.maximum.at(last, customer[bought], time_ms[bought])
+    orders = np.array(table["order_id"].to_pylist(), dtype=object)[bought].astype(str)
+    pairs = np.unique(np.stack([customer[bought].astype(str), orders]), axis=1)[0].astype(np.int64)
+    count = np.bincount(pairs, minlength=len(names)).astype(np.float64)
+    money = np.bincount(customer[bought], minor[bought], len(names))
+    money -= np.bincount(customer[refunded], np.abs(minor[refunded]), len(names))
+    buyers = np.flatnonzero(last)
+    digits = [
+        1 + (value[:, None] > np.quantile(value, RANKS)[None, :]).sum(axis=1)
+        for value in (last[buyers], count[buyers], np.maximum(money[buyers], 0))
+    ]
+    return {str(names[at]): f"{r}{f}{m}" for at, r, f, m in zip(buyers.tolist(), *digits, strict=True)}
+
+
+def lifecycle() -> Iterator[dict[str, Any]]:
+    """CDNOW once a month: of the customers in each stage, how many order within 30 days."""
+    path = DATA / CDNOW
+    if not path.is_file():
+        yield {"stage": "lifecycle", "file": path.name, "skipped": "no such file: set LIVESEGMENT_DATA"}
+        return
+    records = [record for part in parts(path, {}) for record in part.records if record.time_ms is not None]
+    times = np.array([record.time_ms for record in records])
+    called, bought = np.zeros(len(LIFECYCLES) + 1, np.int64), np.zeros(len(LIFECYCLES) + 1, np.int64)
+    shop, done = Shop(load(clock="event")), 0
+    for day in range(FIRST_LOOK_DAYS, 545 - AHEAD_DAYS + 1, LOOK_DAYS):
+        now_ms = int(times[0]) + day * DAY_MS
+        upto = int(np.searchsorted(times, now_ms, side="right"))
+        shop.apply(records[done:upto])
+        done = upto
+        buyers = {
+            record.key.decode() for record in records[upto : np.searchsorted(times, now_ms + AHEAD_DAYS * DAY_MS)]
+        }
+        stage, buys = _look(shop, buyers, now_ms)
+        called += np.bincount(stage, minlength=len(called))
+        bought += np.bincount(stage[buys], minlength=len(called))
+        lapsed = stage == LIFECYCLES.index("lapsed") + 1
+        share = float(buys[lapsed].mean()) if lapsed.any() else 0.0
+        line = {"stage": "lifecycle", "day": day, "lapsed": int(lapsed.sum()), "of_them_buy": round(share, 4)}
+        yield {**line, "all_buy": round(float(buys.mean()), 4), "held": share < 0.05}
+    for at, name in enumerate(LIFECYCLES, 1):
+        share = float(bought[at] / max(1, called[at]))
+        yield {"stage": "lifecycle_all", "lifecycle": name, "customer_months": int(called[at]), "buy": round(share, 4)}
+
+
+def _look(shop: Shop, buyers: set[str], now_ms: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(N,) the stage of every customer, and whether it is among those who will buy."""
+    rows = shop.table.gather(shop.everybody)
+    watch = BaseWatch()
+    watch.add(profiles(rows), len(rows))
+    yardsticks = Yardsticks.of(watch.read())
+    assert yardsticks is not None
+    stage = standings(rows, yardsticks, now_ms).astype(np.int64) // 1_000
+    return stage, np.array([customer in buyers for customer in shop.table.ids])
