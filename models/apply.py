@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import carts, one_event
+from models import carts, ends, one_event, reminders
 from models.batch import EventBatch
 from models.columns import COL, WIDTH, CustomerTable
 from models.compiled import compiled
@@ -57,6 +57,7 @@ class Applied:
     cart_touched: NDArray[np.int64]
     """(t,) sorted slots whose cart was judged anew: only theirs may hold something else than before."""
     watermarks: Watermarks
+    ended: reminders.Ended = reminders.NOTHING_ENDED
     reasons: dict[str, int] = field(default_factory=dict)
     """Duplicates by reason: event_repeat, order_repeat."""
 
@@ -75,7 +76,7 @@ def apply(table: CustomerTable, batch: EventBatch, watermarks: Watermarks, admit
     rows = table.gather(touched)
     became = _take(table, batch, late, (touched, row, rows))
     counts = one_event.counts(became, late, batch.kind).tolist()
-    settled = _settle_carts(table, batch, became, (touched, row, rows))
+    settled, ended = _settle_carts(table, batch, became, (touched, row, rows))
     if counts[REPLAYED]:
         seen = np.zeros(len(touched), dtype=np.bool_)
         seen[row[became > REPLAYED]] = True
@@ -95,6 +96,7 @@ def apply(table: CustomerTable, batch: EventBatch, watermarks: Watermarks, admit
         refused=refused,
         cart_touched=settled,
         watermarks=Watermarks(*newest.tolist()),
+        ended=ended,
         reasons={reason: count for reason, count in reasons.items() if count},
     )
 
@@ -159,8 +161,11 @@ def _take(table: CustomerTable, batch: EventBatch, late: NDArray[np.bool_], grou
 
 def _settle_carts(
     table: CustomerTable, batch: EventBatch, became: NDArray[np.int8], group: _Group
-) -> NDArray[np.int64]:
-    """Add cart operations, and judge the carts again that they, an order or 30 days may have changed; their slots."""
+) -> tuple[NDArray[np.int64], reminders.Ended]:
+    """Add cart operations, and judge the carts again that they, an order or 30 days may have changed.
+
+    Returns their slots, and which carts ended that somebody was reminded of: told before what they held is forgotten.
+    """
     touched, row, rows = group
     if len(batch.cart_event):
         events, operations = _operations(
@@ -173,6 +178,8 @@ def _settle_carts(
             batch.cart_price_minor,
         )
         table.carts.append(touched[row[events]], operations)
+        table.products.update(batch.cart_names)
+    ended = ends.find(table.carts, batch, became, group)
     stale = _stale(rows, row, became, batch.cart_event, batch.order_event)
     which = (stale & table.carts.has(touched)).nonzero()[0]
     slots = touched[which]
@@ -180,7 +187,7 @@ def _settle_carts(
         judged = rows[which]
         table.settle_carts(slots, judged)
         rows[which] = judged
-    return slots
+    return slots, ended
 
 
 @compiled

@@ -6,10 +6,14 @@ operations, orders) point back into the events by position, because few events h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+_NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 SOURCES = ("clickstream", "purchases")
 """The source topics; an event's `source` is its index here."""
@@ -52,6 +56,9 @@ class EventBatch:
     order_amount_minor: NDArray[np.int64]
     """(O,) money of the event in minor units, never negative: a refund's amount is subtracted by its kind."""
 
+    cart_names: Mapping[int, str] = field(default_factory=lambda: _NO_NAMES)
+    """Product ids of the cart operations, by their hashes."""
+
     def __len__(self) -> int:
         return len(self.customer)
 
@@ -59,26 +66,36 @@ class EventBatch:
         """Return the events from `start` to before `end` as a batch of their own."""
         if (start, end) == (0, len(self)):
             return self
-        mine = slice(start, end)
-        item, cart, order = (
-            np.flatnonzero((event >= start) & (event < end))
-            for event in (self.item_event, self.cart_event, self.order_event)
-        )
+        return self.pick(np.arange(start, end))
+
+    def pick(self, places: NDArray[np.int64]) -> EventBatch:
+        """Return the events at distinct places, in that order, as a batch of their own."""
+        now_at = np.full(len(self), -1)
+        now_at[places] = np.arange(len(places))
+        item, cart, order = (_moved(event, now_at) for event in (self.item_event, self.cart_event, self.order_event))
+        some = places.tolist()
         return EventBatch(
-            source=self.source[mine],
-            offset=self.offset[mine],
-            customer=self.customer[mine],
-            key=self.key[mine],
-            time_ms=self.time_ms[mine],
-            kind=self.kind[mine],
-            event_hash=self.event_hash[mine],
-            item_event=self.item_event[item] - start,
+            source=self.source[places],
+            offset=self.offset[places],
+            customer=[self.customer[place] for place in some],
+            key=[self.key[place] for place in some],
+            time_ms=self.time_ms[places],
+            kind=self.kind[places],
+            event_hash=self.event_hash[places],
+            item_event=now_at[self.item_event[item]],
             item_product=self.item_product[item],
-            cart_event=self.cart_event[cart] - start,
+            cart_event=now_at[self.cart_event[cart]],
             cart_product=self.cart_product[cart],
             cart_quantity=self.cart_quantity[cart],
             cart_price_minor=self.cart_price_minor[cart],
-            order_event=self.order_event[order] - start,
+            order_event=now_at[self.order_event[order]],
             order_hash=self.order_hash[order],
             order_amount_minor=self.order_amount_minor[order],
+            cart_names=self.cart_names,
         )
+
+
+def _moved(event: NDArray[np.int64], now_at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions among sparse parts of those whose events were picked, in the order of the events."""
+    kept = np.flatnonzero(now_at[event] >= 0)
+    return kept[np.argsort(now_at[event[kept]], kind="stable")]

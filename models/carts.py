@@ -40,6 +40,10 @@ class CartView(NamedTuple):
     watch_ms: float
     """Time of the oldest thing that counts, 0 without one: nothing changes by age before it is 30 days behind. Negative
     where more than 50 operations count, so that value and items may be off."""
+    touched_ms: float
+    """Time of the newest operation that counts, 0 without one: the cart has been silent since then."""
+    opened_ms: float
+    """Since when the cart has held something without a break, by the operations that count; 0 while it is empty."""
 
 
 class Carts:
@@ -73,7 +77,7 @@ class Carts:
     def settle(
         self, slots: NDArray[np.int64], last_seen_ms: NDArray[np.float64], last_order_ms: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Bring the carts of T slots that have one to canonical form, and say what is in them: (T, 4) `CartView`s.
+        """Bring the carts of T slots that have one to canonical form, and say what is in them: (T, 6) `CartView`s.
 
         Canonical is what counts, in order, and no cart where nothing does: equal histories have equal bytes.
         """
@@ -96,6 +100,34 @@ class Carts:
         else:
             self.blobs[slot] = blob
             self._has[slot] = True
+
+    def emptied(self, slot: int, opened_ms: float, last_order_ms: float) -> float:
+        """Find when a cart opened at `opened_ms`, not settled yet, was first emptied by its operations; else infinity.
+
+        It looks at every clear and at the newest 50 operations. Not at orders: the latest one only says what lies
+        before the cart.
+        """
+        words = np.frombuffer(self.blobs[slot], dtype="<i8").astype(np.int64, copy=False)
+        before = last_order_ms if last_order_ms < opened_ms else opened_ms - 1
+        return float(_emptied(words, int(opened_ms), int(before)))
+
+    def products(self) -> set[int]:
+        """Hashes of all products that operations name."""
+        found: set[int] = set()
+        for blob in self.blobs.values():
+            found.update(np.frombuffer(blob, dtype="<u8")[_HEADER_WORDS + 2 :: WORDS].tolist())
+        return found
+
+    def lines(self, slot: int) -> dict[int, tuple[int, int]]:
+        """Read a settled cart: (units, money) by product hash, of products of which something is left."""
+        blob = self.blobs.get(slot, _EMPTY)
+        found: dict[int, tuple[int, int]] = {}
+        operations = np.frombuffer(blob, dtype="<i8")[_HEADER_WORDS:].reshape(-1, WORDS)
+        products = operations[:, 2].view(np.uint64).tolist() if len(operations) else []
+        for product, (quantity, price) in zip(products, operations[:, 3:].tolist(), strict=True):
+            units, money = found.get(product, (0, 0))
+            found[product] = units + quantity, money + quantity * price
+        return {product: (units, max(money, 0)) for product, (units, money) in found.items() if units > 0}
 
 
 def join(left: bytes | None, right: bytes | None) -> bytes | None:
@@ -149,6 +181,30 @@ def _settle(
 
 
 @compiled
+def _emptied(words: NDArray[np.int64], opened: int, before: int) -> float:
+    """Earliest time from `opened` on at which a cart held nothing; what is not later than `before` is not its own."""
+    operations = words[_HEADER_WORDS:].reshape(-1, WORDS)
+    first, floor = np.inf, max(before, words[0] if words[0] < opened else 0)
+    for at in range(len(operations)):
+        time = operations[at, 0]
+        if _is_clear(operations[at]):
+            if time >= opened:
+                first = min(first, time)
+            else:
+                floor = max(floor, time)
+    kept = np.empty((KEPT, WORDS), dtype=np.int64)
+    size, _ = _newest(operations, floor, 0, kept)
+    items = 0
+    for at in range(size):
+        if _is_clear(kept[at]):
+            break
+        items += _units_moved(kept, at)
+        if items == 0 and kept[at, 0] >= opened:
+            return min(first, float(kept[at, 0]))
+    return first
+
+
+@compiled
 def _is_clear(operation: NDArray[np.int64]) -> bool:
     return bool(operation[3] == 0 and operation[2] == 0)
 
@@ -196,9 +252,10 @@ def _precedes(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
 def _describe(kept: NDArray[np.int64], header: tuple[int, int], view: NDArray[np.float64]) -> None:
     """Write what a canonical cart holds, as a `CartView`."""
     cleared, dropped = header
-    value = items = added = watch = 0
+    value = items = added = watch = touched = 0
     for at in range(len(kept)):
         time, quantity = kept[at, 0], kept[at, 3]
+        touched = time
         # In order of time: the first is the oldest.
         watch = watch or time
         if quantity > 0:
@@ -211,6 +268,30 @@ def _describe(kept: NDArray[np.int64], header: tuple[int, int], view: NDArray[np
         if other > 0 and (watch == 0 or other < watch):
             watch = other
     view[0], view[1], view[2], view[3] = value, items, added, -watch if dropped > 0 else watch
+    view[4], view[5] = touched, _opened(kept)
+
+
+@compiled
+def _opened(kept: NDArray[np.int64]) -> int:
+    """Time of the operation since which the cart was never empty, 0 if it is empty now."""
+    opened = items = 0
+    for at in range(len(kept)):
+        items += _units_moved(kept, at)
+        if items == 0:
+            opened = 0
+        elif opened == 0:
+            opened = int(kept[at, 0])
+    return opened
+
+
+@compiled
+def _units_moved(kept: NDArray[np.int64], at: int) -> int:
+    """By how many units operation `at` fills the cart that the ones before it left; a product has at least none."""
+    before = 0
+    for earlier in range(at):
+        if kept[earlier, 2] == kept[at, 2]:
+            before += kept[earlier, 3]
+    return int(max(before + kept[at, 3], 0) - max(before, 0))
 
 
 @compiled

@@ -37,10 +37,17 @@ def describe(table: CustomerTable, slot: int, now_ms: int) -> dict[str, float]:
     return dict(zip(FEATURES, values[0].tolist(), strict=True))
 
 
-def of_rows(rows: NDArray[np.float64], now_ms: int, names: Sequence[str] = MODEL_FEATURES) -> NDArray[np.float64]:
-    """(T, F) features of customers given their rows (T, WIDTH), as `read`."""
+def of_rows(
+    rows: NDArray[np.float64], now_ms: float | NDArray[np.float64], names: Sequence[str] = MODEL_FEATURES
+) -> NDArray[np.float64]:
+    """(T, F) features of customers given their rows (T, WIDTH), as `read`; `now_ms` may be (T,), a time for each.
+
+    Between a customer's events each of `MODEL_FEATURES` only rises or only falls; `models.horizon` relies on it.
+    """
     rows = np.ascontiguousarray(rows)
-    return _read(rows, rows.view(np.uint64), float(now_ms), _codes(tuple(names)))
+    times = np.empty(len(rows))
+    times[:] = now_ms
+    return _read(rows, rows.view(np.uint64), times, _codes(tuple(names)))
 
 
 @compiled
@@ -108,14 +115,14 @@ def _codes(names: tuple[str, ...]) -> NDArray[np.int64]:
 
 @compiled
 def _read(
-    rows: NDArray[np.float64], bits: NDArray[np.uint64], now_ms: float, codes: NDArray[np.int64]
+    rows: NDArray[np.float64], bits: NDArray[np.uint64], times_ms: NDArray[np.float64], codes: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     values = np.empty((len(rows), len(codes)))
     factors = np.ones(len(_HALF_LIVES) + 1)
     for at in range(len(rows)):
         customer = rows[at]
         last_seen = customer[COL.last_seen]
-        read_at = max(last_seen, now_ms)
+        read_at = max(last_seen, times_ms[at])
         days = decay.days_from_landmark(read_at, decay.cell(last_seen))
         for place in range(len(_HALF_LIVES)):
             factors[place + 1] = decay.faded(days, _HALF_LIVES[place])

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from schemas.cart_trigger import CartTrigger
 from schemas.change import SegmentChanged
 from schemas.dead_letter import DeadLetter
 from schemas.events import EVENT
@@ -18,6 +19,7 @@ from schemas.snapshot import ModelSnapshot
 PUBLISHED: dict[str, tuple[TypeAdapter[Any], str]] = {
     "event": (EVENT, "Value of topics clickstream and purchases, canonical form; other fields are ignored."),
     "segment-changes": (TypeAdapter(SegmentChanged), "Value of topic segment-changes."),
+    "cart-triggers": (TypeAdapter(CartTrigger), "Value of topic cart-triggers."),
     "segment-record": (TypeAdapter(SegmentRecord), "Fields of the Redis hash segment:{customer_id}, by their types."),
     "dead-letters": (
         TypeAdapter(DeadLetter),

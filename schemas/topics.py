@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.cart_trigger import CartTrigger
 from schemas.change import SegmentChanged
 from schemas.dead_letter import DeadLetter
 from schemas.metric import Metric
@@ -77,13 +78,13 @@ _ALL = (
     Topic(
         CART_TRIGGERS,
         "customer_id",
-        "nothing yet",
+        CartTrigger,
         partitions=None,
         retention_ms=30 * _DAY_MS,
         compacted=False,
         producer="worker",
         consumers="whoever reminds customers of their carts",
-        about="Abandoned carts. Created so that consumers can subscribe; nothing writes to it yet.",
+        about="Reminders of abandoned carts that are due, withdrawn or recovered, at least once; repeats have the same id.",
     ),
     Topic(
         DEAD_LETTERS,

@@ -105,6 +105,7 @@ class Extractor:
             order_event=np.array(orders.event, np.int64),
             order_hash=np.array(orders.order, np.uint64),
             order_amount_minor=orders.amounts_minor(),
+            cart_names=carts.names,
         )
 
     def _refuse_statics(self, customers: Sequence[str], time_ms: NDArray[np.int64]) -> dict[int, Refusal]:

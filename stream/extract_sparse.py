@@ -90,6 +90,7 @@ class Carts:
         self.product: list[int] = []
         self.quantity: list[int] = []
         self.price: list[float] = []
+        self.names: dict[int, str] = {}
 
     def extend(self, where: range, events: Sequence[Fields], kinds: bytes) -> None:
         """Take the cart operations of a chunk whose events stand at positions `where`."""
@@ -110,7 +111,9 @@ class Carts:
 
     def _append(self, at: list[int], lines: Sequence[Fields], products: list[str], signs: list[int]) -> None:
         self.event += at
-        self.product.extend(text_hashes(products))
+        hashes = list(text_hashes(products))
+        self.product += hashes
+        self.names.update(zip(hashes, products, strict=True))
         self.quantity += [_units(line) * sign for line, sign in zip(lines, signs, strict=True)]
         self.price += [line.get("price") or 0.0 for line in lines]
 

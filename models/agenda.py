@@ -1,0 +1,57 @@
+"""Which customers of a partition time alone changes next: due times of their carts, and when to look at their segments.
+
+Cart timers are known to the millisecond. A segment drifts with decay; `models.horizon` says until when it surely stays.
+Nothing of this is durable: it is made of rows, at recovery of all of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import horizon, reminders
+from models.assign import Model
+from models.due import NEVER, DueTimes
+from models.judge import Rules
+from models.reminders import Timers
+from models.standing import Yardsticks
+
+Slots = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Agenda:
+    """Due times of one partition's slots, in milliseconds of its clock."""
+
+    def __init__(self, timers: Timers, rules: Rules, period_ms: float) -> None:
+        self.timers = timers
+        self.carts = DueTimes()
+        self.segments = DueTimes()
+        self._rules = rules
+        self._period_ms = period_ms
+
+    def note(self, slots: Slots, rows: Floats, now_ms: float) -> None:
+        """Take in customers who were judged for another reason than time; their segments are looked at next time."""
+        self.carts.set(slots, _whole(reminders.due(rows, self.timers)))
+        self.segments.advance(slots, int(now_ms))
+
+    def plan(
+        self, slots: Slots, rows: Floats, now_ms: float, model: Model | None, yardsticks: Yardsticks | None
+    ) -> None:
+        """Take in customers who were judged because time passed."""
+        self.carts.set(slots, _whole(reminders.due(rows, self.timers)))
+        if model is None:
+            self.segments.set(slots, np.full(len(slots), NEVER))
+        else:
+            times = horizon.looks(rows, now_ms, model, yardsticks, self._rules, period_ms=self._period_ms)
+            self.segments.set(slots, _whole(times))
+
+    def take(self, now_ms: int) -> Slots:
+        """Take out who is due: first those with cart timers, in order of time, then the others."""
+        carts, segments = self.carts.take(now_ms), self.segments.take(now_ms)
+        return np.concatenate([carts, np.setdiff1d(segments, carts)])
+
+
+def _whole(times_ms: Floats) -> NDArray[np.int64]:
+    """Round up: a moment earlier nothing would have changed yet."""
+    return np.where(np.isfinite(times_ms), np.ceil(np.minimum(times_ms, NEVER)), NEVER).astype(np.int64)

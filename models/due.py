@@ -1,0 +1,78 @@
+"""When each customer is to be looked at next: one time a slot, and a short list of those within reach.
+
+Times far ahead cost nothing. Once a window of time a pass over all of them (8 bytes each) collects who falls due within
+the next one; between these passes only those few are looked at. Bounded by construction: a slot has one time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.slots import grown
+
+NEVER = 2**62
+WINDOW_MS = 60_000
+
+Slots = NDArray[np.int64]
+
+
+class DueTimes:
+    """Due times of slots 0..n-1, milliseconds on the partition's clock.
+
+    >>> due = DueTimes()
+    >>> due.set(np.arange(3), np.array([500, 90_000, 400]))
+    >>> due.take(450).tolist(), due.take(600).tolist(), due.take(90_000).tolist(), due.take(10**9).tolist()
+    ([2], [0], [1], [])
+    """
+
+    def __init__(self) -> None:
+        self._times: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._size = 0
+        self._reach_ms = -NEVER
+        self._near: list[Slots] = []
+
+    def set(self, slots: Slots, times_ms: NDArray[np.int64]) -> None:
+        """Replace the due times of distinct slots; NEVER for none."""
+        if not len(slots):
+            return
+        self._grow(int(slots.max()) + 1)
+        self._times[slots] = times_ms
+        near = slots[times_ms < self._reach_ms]
+        if near.size:
+            self._near.append(near)
+
+    def advance(self, slots: Slots, time_ms: int) -> None:
+        """Bring the due times of distinct slots forward to `time_ms`, where they are later."""
+        if len(slots):
+            self._grow(int(slots.max()) + 1)
+            self.set(slots, np.minimum(self._times[slots], time_ms))
+
+    def take(self, now_ms: int) -> Slots:
+        """Take out the slots whose time has come, in order of time, then of slot."""
+        if now_ms >= self._reach_ms:
+            self._reach_ms = now_ms + WINDOW_MS
+            self._near = [np.flatnonzero(self._times[: self._size] < self._reach_ms)]
+        if not self._near:
+            return np.empty(0, np.int64)
+        near = np.unique(np.concatenate(self._near))
+        times = self._times[near]
+        come = times <= now_ms
+        rest = near[~come & (times < self._reach_ms)]
+        self._near = [rest] if rest.size else []
+        taken = near[come][np.argsort(times[come], kind="stable")]
+        self._times[taken] = NEVER
+        return taken
+
+    def time_of(self, slot: int) -> int:
+        """Due time of one slot; NEVER where it has none."""
+        return int(self._times[slot]) if slot < self._size else NEVER
+
+    def earliest(self) -> int:
+        """Earliest due time of all; NEVER where there is none."""
+        return int(self._times[: self._size].min(initial=NEVER))
+
+    def _grow(self, size: int) -> None:
+        if size > len(self._times):
+            self._times = grown(self._times, max(1024, 2 * size), fill=NEVER)
+        self._size = max(self._size, size)

@@ -1,0 +1,79 @@
+"""Where to cut a group of events so that time passes between them as it did: for partitions on event time.
+
+A group may span months of event time. Its events are taken in the order in which the clock meets them, and time is let
+pass in between: once a step, and before a customer touches or buys a cart whose reminder was due by then.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.batch import SOURCES, EventBatch
+from models.reminders import Timers
+from schemas.kinds import Kind
+
+Places = NDArray[np.int64]
+
+
+def meetings(batch: EventBatch) -> tuple[Places, NDArray[np.int64]]:
+    """(E,) positions in the order in which the clock meets the events, sources merged, and its time at each."""
+    met = np.empty(len(batch), np.int64)
+    for source in range(len(SOURCES)):
+        mine = np.flatnonzero(batch.source == source)
+        met[mine] = np.maximum.accumulate(batch.time_ms[mine])
+    order = np.argsort(met, kind="stable")
+    return order, met[order]
+
+
+def cuts(
+    batch: EventBatch, order: Places, met: NDArray[np.int64], due_ms: NDArray[np.int64], timers: Timers, step_ms: int
+) -> list[int]:
+    """Places in `order`, rising, before which time is to pass. `due_ms` (E,): when each one's customer's cart is due."""
+    moments = _steps(met, step_ms) + _stabs(*_returns(batch, order, met, due_ms, timers))
+    return sorted({int(place) for place in np.searchsorted(met, moments) if 0 < place < len(met)})
+
+
+def _steps(met: NDArray[np.int64], step_ms: int) -> list[int]:
+    """Times of the clock that are the first of a new step."""
+    first = np.flatnonzero(np.diff(met // step_ms)) + 1
+    found: list[int] = met[first].tolist()
+    return found
+
+
+def _returns(
+    batch: EventBatch, order: Places, met: NDArray[np.int64], due_ms: NDArray[np.int64], timers: Timers
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) times from when, and before which, a reminder falls due that its customer's next event might cancel."""
+    buys = np.isin(batch.kind, (Kind.PURCHASE, Kind.ORDER_LINE))
+    concerned = buys
+    concerned[batch.cart_event] = True
+    which = np.flatnonzero(concerned[order])
+    if not which.size:
+        return which, which
+    places, times = order[which], met[which]
+    customers = np.unique(np.array(batch.customer, dtype=object)[places].astype(str), return_inverse=True)[1]
+    by_customer = np.lexsort((which, customers))
+    customers, times, places = customers[by_customer], times[by_customer], places[by_customer]
+    again = np.flatnonzero(np.diff(customers) == 0) + 1
+    starts, ends = [], []
+    for delay_ms in timers.delays_ms:
+        wait = int(delay_ms + timers.grace_ms)
+        late = again[times[again] - times[again - 1] >= wait]
+        starts.append(times[late - 1] + wait)
+        ends.append(times[late])
+    first = np.setdiff1d(np.arange(len(customers)), again)
+    known = first[due_ms[places[first]] <= times[first]]
+    starts.append(due_ms[places[known]])
+    ends.append(times[known])
+    return np.concatenate(starts), np.concatenate(ends)
+
+
+def _stabs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[int]:
+    """Fewest times such that each interval from start to end holds one."""
+    found: list[int] = []
+    order = np.argsort(ends, kind="stable")
+    for start, end in zip(starts[order].tolist(), ends[order].tolist(), strict=True):
+        if not found or found[-1] < start:
+            found.append(end)
+    return found

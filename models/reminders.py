@@ -1,0 +1,176 @@
+"""When a cart is abandoned, which of its reminders are due, and which should not have been sent.
+
+A cart that holds something is **abandoned** once nothing was put in or taken out for the first delay. Reminder n is due
+when the cart has been silent for delay n, and is sent a grace time later, so that an order that arrives a little late
+still cancels it. Each reminder of a cart is due once.
+
+A cart is named by the time at which it was opened, as that was known when its first reminder was due. It ends when an
+order, a clear or a removal empties it; what is put in afterwards is another cart. A reminder that was sent is
+**withdrawn** where an event that arrives late shows that the cart had ended when it was due, or that it was in use then
+and the silence has not been long enough since. A cart that a reminder stood for, and that is ordered, is **recovered**.
+
+Who was reminded of what is kept in the published columns `told_...` of one cart a customer: the newest one that a
+reminder was due for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.carts import WINDOW_MS
+from models.columns import COL
+from models.compiled import compiled
+
+Floats = NDArray[np.float64]
+
+NONE, OPEN, ABANDONED = range(3)
+"""States of a cart; a row says the number."""
+REMINDERS_MAX = 3
+ENDED = -1.0
+"""`told_passed` of a cart that was ordered or emptied."""
+ABANDONED_TOLD, WITHDRAWN, RECOVERED = range(3)
+"""What a trigger tells."""
+_DUE = slice(COL.told_due1, COL.told_due3 + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Milliseconds of silence after which each reminder is due, rising; and what is not sent any more."""
+
+    delays_ms: tuple[float, ...]
+    grace_ms: float
+    oldest_ms: float
+    """A reminder that was due longer ago is passed over: old data must remind nobody."""
+    delays: Floats = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "delays", np.array(self.delays_ms))
+
+
+class Told(NamedTuple):
+    """One thing to tell of a customer's cart."""
+
+    at: int
+    """Position of the customer in the group."""
+    what: int
+    cart: float
+    """When the cart was opened: its name."""
+    reminder: int
+    """From 1."""
+    due_ms: float
+    value_minor: float
+    """Money of the order that recovered the cart, else 0."""
+
+
+class Ended(NamedTuple):
+    """The first end, in one batch, of carts that a reminder was sent for; also of carts that had ended before."""
+
+    slots: NDArray[np.int64]
+    """(N,) sorted."""
+    at_ms: Floats
+    bought: NDArray[np.bool_]
+    """Whether an order did it."""
+    money_minor: Floats
+    """Of that order, as far as the batch has it."""
+
+
+NOTHING_ENDED = Ended(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_), np.empty(0))
+
+
+def states(rows: Floats, now_ms: float, timers: Timers) -> Floats:
+    """(T,) states of the carts of rows (T, WIDTH) at `now_ms`."""
+    filled = rows[:, COL.cart_items] > 0
+    silent = now_ms >= rows[:, COL.cart_touched_at] + (timers.delays_ms[0] + timers.grace_ms)
+    return np.where(filled, np.where(silent, float(ABANDONED), float(OPEN)), float(NONE))
+
+
+def due(rows: Floats, timers: Timers) -> Floats:
+    """(T,) when time alone next changes something about each cart, milliseconds; infinity for never."""
+    return _due(np.ascontiguousarray(rows), timers.delays, timers.grace_ms)
+
+
+def end(rows: Floats, slots: NDArray[np.int64], ended: Ended) -> list[Told]:
+    """Note in `rows`, those of `slots`, which carts ended, and say what is withdrawn or recovered by it."""
+    told = []
+    for slot, at_ms, bought, money in zip(*(column.tolist() for column in ended), strict=True):
+        at = int(np.searchsorted(slots, slot))
+        row = rows[at]
+        cart, standing = row[COL.told_cart], 0
+        for number, due_ms in enumerate(row[_DUE].tolist(), start=1):
+            if due_ms and at_ms <= due_ms:
+                told.append(Told(at, WITHDRAWN, cart, number, due_ms, 0.0))
+                row[COL.told_due1 + number - 1] = 0.0
+            elif due_ms:
+                standing = number
+        if bought and standing and row[COL.told_passed] != ENDED:
+            told.append(Told(at, RECOVERED, cart, standing, row[COL.told_due1 + standing - 1], money))
+        row[COL.told_passed] = ENDED
+    return told
+
+
+def remind(rows: Floats, now_ms: float, timers: Timers) -> tuple[list[Told], int]:
+    """Note in `rows` which reminders are due; say them, those to withdraw, and how many were too old to send."""
+    told, passed_over = _remind(rows, now_ms, timers.delays, timers.grace_ms, timers.oldest_ms)
+    return [Told(int(at), int(what), cart, int(n), due_ms, 0.0) for at, what, cart, n, due_ms in told], passed_over
+
+
+@compiled
+def _same(row: Floats) -> bool:
+    """Whether the cart that is open is the one that was reminded of last; not that, if all that it held aged away."""
+    aged = row[COL.cart_opened_at] > row[COL.told_cart] and row[COL.told_cart] <= row[COL.last_seen] - WINDOW_MS
+    return bool(row[COL.told_cart] > 0 and row[COL.told_passed] >= 0 and not aged)
+
+
+@compiled
+def _due(rows: Floats, delays: Floats, grace: float) -> Floats:
+    found = np.full(len(rows), np.inf)
+    for at in range(len(rows)):
+        row = rows[at]
+        if row[COL.cart_items] <= 0:
+            continue
+        passed = int(row[COL.told_passed]) if _same(row) else 0
+        if passed < len(delays):
+            found[at] = row[COL.cart_touched_at] + delays[passed] + grace
+        if row[COL.cart_state] != ABANDONED:
+            found[at] = min(found[at], row[COL.cart_touched_at] + delays[0] + grace)
+    return found
+
+
+@compiled
+def _remind(
+    rows: Floats, now: float, delays: Floats, grace: float, oldest: float
+) -> tuple[list[tuple[int, int, float, int, float]], int]:
+    told = [(0, 0, 0.0, 0, 0.0) for _ in range(0)]
+    passed_over = 0
+    for at in range(len(rows)):
+        row = rows[at]
+        if row[COL.cart_items] <= 0:
+            if row[COL.told_passed] > 0:
+                row[COL.told_passed] = ENDED
+            continue
+        touched, same = row[COL.cart_touched_at], _same(row)
+        if same:
+            for number in range(len(delays), 0, -1):
+                was_due = row[COL.told_due1 + number - 1]
+                in_use = was_due - delays[number - 1] < touched <= was_due
+                if was_due > 0 and in_use and now < touched + delays[number - 1] + grace:
+                    told.append((at, WITHDRAWN, row[COL.told_cart], number, was_due))
+                    row[COL.told_due1 + number - 1] = 0.0
+                    row[COL.told_passed] = number - 1
+        passed = int(row[COL.told_passed]) if same else 0
+        while passed < len(delays) and now >= touched + delays[passed] + grace:
+            if not same:
+                row[COL.told_cart], same = row[COL.cart_opened_at], True
+                row[_DUE] = 0.0
+            if touched + delays[passed] < now - oldest:
+                passed_over += 1
+            else:
+                row[COL.told_due1 + passed] = touched + delays[passed]
+                told.append((at, ABANDONED_TOLD, row[COL.told_cart], passed + 1, touched + delays[passed]))
+            passed += 1
+            row[COL.told_passed] = passed
+    return told, passed_over

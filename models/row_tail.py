@@ -1,0 +1,112 @@
+"""The end of a customer's changelog row: what lies in the cart, its products' ids, and triggers on their way out.
+
+    [n u16, n bytes of cart] | [n u16, n x (product u64, m u16, m bytes of its id)] | [n u32, n bytes of triggers]
+
+The products are those of the cart that have an id; the triggers are those of the last published record, one a line, as
+they are published. Each section is there where its flag says so.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from models import carts
+from models.columns import CustomerTable
+
+CART, PRODUCTS, TRIGGERS = 4, 8, 16
+_SHORT, _LONG, _PRODUCT = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<QH")
+_NO_NAMES: Mapping[int, str] = {}
+
+
+class MalformedRow(ValueError):  # noqa: N818 (says what was met)
+    """A row whose bytes do not add up: damaged, or not written by this program."""
+
+
+class Tail(NamedTuple):
+    """What a row's end says."""
+
+    cart: bytes | None
+    products: Mapping[int, str]
+    triggers: bytes | None
+
+
+NOTHING = Tail(None, _NO_NAMES, None)
+
+
+def encode(table: CustomerTable, slot: int) -> tuple[int, bytes]:
+    """Make flags and bytes of a customer's tail."""
+    cart, triggers = table.carts.blobs.get(slot), table.triggers.get(slot)
+    if cart is None and triggers is None:
+        return 0, b""
+    flags, parts = 0, []
+    if cart is not None:
+        flags |= CART
+        parts += [_SHORT.pack(len(cart)), cart]
+        names = {product: table.products[product] for product in table.carts.lines(slot) if product in table.products}
+        if names:
+            flags |= PRODUCTS
+            parts.append(_SHORT.pack(len(names)))
+            for product, name in names.items():
+                said = name.encode()
+                parts += [_PRODUCT.pack(product, len(said)), said]
+    if triggers is not None:
+        flags |= TRIGGERS
+        parts += [_LONG.pack(len(triggers)), triggers]
+    return flags, b"".join(parts)
+
+
+def parse(row: bytes, at: int, flags: int) -> Tail:
+    """Read the tail of a row that begins at byte `at`. Raises MalformedRow."""
+    if not flags & (CART | PRODUCTS | TRIGGERS):
+        if len(row) != at:
+            raise MalformedRow("a row has bytes after its end")
+        return NOTHING
+    cart, products, triggers = None, _NO_NAMES, None
+    try:
+        if flags & CART:
+            cart, at = _section(row, at, _SHORT)
+            if not carts.is_blob(cart):
+                raise MalformedRow("a row's cart is cut short or too long")
+        if flags & PRODUCTS:
+            products, at = _products(row, at)
+        if flags & TRIGGERS:
+            triggers, at = _section(row, at, _LONG)
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MalformedRow(f"a row's end is damaged: {error}") from error
+    if at != len(row):
+        raise MalformedRow("a row's cart is cut short or too long")
+    return Tail(cart, products, triggers)
+
+
+def load(table: CustomerTable, slot: int, tail: Tail) -> None:
+    """Set what a row's tail said of a customer."""
+    if tail.cart is not None or table.carts.blobs:
+        table.carts.put(slot, tail.cart)
+    if tail.products:
+        table.products.update(tail.products)
+    if tail.triggers is not None:
+        table.triggers[slot] = tail.triggers
+    elif table.triggers:
+        table.triggers.pop(slot, None)
+
+
+def _section(row: bytes, at: int, size: struct.Struct) -> tuple[bytes, int]:
+    start = at + size.size
+    end = start + int(size.unpack_from(row, at)[0])
+    if end > len(row):
+        raise MalformedRow("a row's cart is cut short or too long")
+    return row[start:end], end
+
+
+def _products(row: bytes, at: int) -> tuple[dict[int, str], int]:
+    found = {}
+    count = _SHORT.unpack_from(row, at)[0]
+    at += _SHORT.size
+    for _ in range(count):
+        product, length = _PRODUCT.unpack_from(row, at)
+        at += _PRODUCT.size
+        found[product] = row[at : at + length].decode()
+        at += length
+    return found, at
