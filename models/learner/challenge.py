@@ -1,9 +1,10 @@
 """The challenger: looks in the last vectors for a model that is better than the one that serves.
 
 Two candidates, both with the scale measured anew: the serving centroids continued by Lloyd's iteration, and fresh ones.
-All are judged on vectors that neither was made from. A continuation keeps every segment where it is and only needs to
-be a little better; a fresh one may turn everything over, so it needs 2 % against *both* others, or segments would hop
-between solutions that are as good as each other (measured: up to a tenth of all customers every time).
+Either must be better than the serving model on vectors that neither was made from. Between the two, which had the same
+vectors and the same freedom, their squared error on all of them decides; a fresh one may turn everything over, so it
+must be clearly better, or segments would hop between solutions that are as good as each other (measured: up to a tenth
+of all customers every time). A young model, seeded from a warm-up and never challenged, has less to lose.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from models.transform import Floats, Transform
 HELD_OUT = 4
 """Every so many-th vector judges and is not learnt from."""
 
-FRESH_GAIN = 0.02
-"""Least share of the held-out squared error that fresh centroids must save."""
+FRESH_GAIN = 0.01
+"""Least share of the squared error that fresh centroids must save over the continued ones."""
+
+YOUNG_GAIN = 0.003
+"""The same while the model is young."""
 
 REFINED_GAIN = 0.005
-"""The same for the serving centroids continued."""
+"""Least share of the held-out squared error that either must save over the serving model."""
 
 SURE = 3.0
 """Standard errors by which a gain must differ from nothing."""
 
-RESTARTS = 5
+RESTARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,13 @@ class Challenge:
 
 
 def challenge(
-    vectors: Floats, transform: Transform, centroids: Floats, rng: np.random.Generator, restarts: int = RESTARTS
+    vectors: Floats,
+    transform: Transform,
+    centroids: Floats,
+    rng: np.random.Generator,
+    *,
+    restarts: int = RESTARTS,
+    young: bool = False,
 ) -> Challenge:
     """Let two candidates challenge (k, F) centroids that serve under `transform`, on (N, F) raw vectors, N >= 8.
 
@@ -54,20 +64,25 @@ def challenge(
     judge = np.arange(len(vectors)) % HELD_OUT == HELD_OUT - 1
     fresh = seed(vectors[~judge], len(centroids), rng, clip=transform.clip, restarts=restarts)
     scale = fresh.transform
-    learnt, judges = scale.apply(vectors[~judge]), scale.apply(vectors[judge])
+    scaled = scale.apply(vectors)
     serving = in_space_of(scale, transform, centroids)
-    refined = lloyd(learnt, serving)[0]
+    refined = lloyd(scaled[~judge], serving)[0]
     # The serving model assigns by its own scale: one that is out of date costs it here.
     assigned = squared_distances(transform.apply(vectors[judge]), centroids).argmin(axis=1)
-    errors = [squared_distances(judges, serving)[np.arange(len(judges)), assigned]]
-    errors += [squared_distances(judges, some).min(axis=1) for some in (refined, fresh.centroids)]
-    gains = [_gain(errors[0], other) for other in errors[1:]]
-    best = max(gains)
-    if fresh.k == len(centroids) and gains[1] >= FRESH_GAIN and _gain(errors[1], errors[2]) >= FRESH_GAIN:
-        return Challenge("fresh", _finished(vectors, scale, fresh.centroids), best)
+    held = squared_distances(scaled[judge], serving)[np.arange(len(assigned)), assigned]
+    gains = [_gain(held, _errors(scaled[judge], some)) for some in (refined, fresh.centroids)]
+    finished = [_finished(scaled, scale, some) for some in (refined, fresh.centroids)]
+    between = _gain(*(_errors(scaled, some.centroids) for some in finished))
+    if fresh.k == len(centroids) and between >= (YOUNG_GAIN if young else FRESH_GAIN) and gains[1] >= REFINED_GAIN:
+        return Challenge("fresh", finished[1], gains[1])
     if gains[0] >= REFINED_GAIN:
-        return Challenge("refined", _finished(vectors, scale, refined), best)
-    return Challenge("serving", None, best)
+        return Challenge("refined", finished[0], gains[0])
+    return Challenge("serving", None, max(gains))
+
+
+def _errors(scaled: Floats, centroids: Floats) -> Floats:
+    squared: Floats = squared_distances(scaled, centroids).min(axis=1)
+    return squared
 
 
 def _gain(before: Floats, after: Floats) -> float:
@@ -79,8 +94,7 @@ def _gain(before: Floats, after: Floats) -> float:
     return mean / max(float(before.mean()), 1e-12)
 
 
-def _finished(vectors: Floats, scale: Transform, centroids: Floats) -> Seeding:
-    """Run on over the vectors that judged, too."""
-    scaled = scale.apply(vectors)
+def _finished(scaled: Floats, scale: Transform, centroids: Floats) -> Seeding:
+    """Run on over all the vectors, those that judged, too."""
     found, labels, inertia = lloyd(scaled, centroids)
     return Seeding(scale, found, np.bincount(labels, minlength=len(found)), len(found), inertia, 0.0)

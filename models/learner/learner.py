@@ -17,15 +17,18 @@ from typing import Self
 import numpy as np
 
 from models.learner import identity, naming
+from models.learner.agenda import Agenda
 from models.learner.base import BaseWatch
 from models.learner.baseline import Baseline, Shift
 from models.learner.clusterer import CLUSTERERS, Clusterer
 from models.learner.config import LearnerConfig
 from models.learner.drift import DriftWatch
 from models.learner.feeding import BLOCK
+from models.learner.heads import QUESTIONS, LearnedHead
 from models.learner.identity import Segments, Succession
 from models.learner.kmeans import Labels, squared_distances
 from models.learner.lineage import Lineage
+from models.learner.panel import Sightings
 from models.learner.seeding import Seeding
 from models.learner.window import Window
 from models.learner.work import Outcome, Reason, Work
@@ -34,13 +37,6 @@ from schemas.snapshot import CLUSTERS_MIN, FORMAT_VERSION, Contrast, ModelSnapsh
 
 POPULATION_MIN = 200
 """Vectors that make a window a fair picture of the population."""
-
-CHALLENGE_MIN = 500
-"""Customers without whom no challenger can be judged."""
-
-RETRY_GROWTH = 2
-RETRY_WARM_UPS_MAX = 64
-"""A seeding that finds too few distinct vectors is tried again after 1, 2, 4, ... and at most this many warm-ups."""
 
 
 @dataclass(slots=True)
@@ -79,16 +75,13 @@ class Learner:
         """Numbers of segments near k, when they were last tried."""
         self.lineage = Lineage()
         self.base = BaseWatch()
-        """What RFM scores and lifecycles are measured by; given profiles beside `add`."""
+        """What RFM scores and lifecycles are measured by; `meet` feeds it."""
+        self.heads = [LearnedHead(question, config.features, config.seed) for question in QUESTIONS]
+        """Predictions; `meet` feeds them too."""
         self._window = Window(config.window, len(config.features))
         self._pending: list[Floats] = []
         self._serving: _Serving | None = None
-        self._seed_at = config.warm_up
-        self._retry_after = config.warm_up
-        self._challenge_at = config.challenge_every
-        self._look_at = config.challenge_every
-        self._noticed_at: int | None = None
-        self._works = 0
+        self._agenda = Agenda(config)
         self._population: int | None = None
         self._latest_ms = 0
 
@@ -104,6 +97,12 @@ class Learner:
         learner.version, learner.learnt = snapshot.version, snapshot.learnt
         learner.lineage = Lineage.of(snapshot)
         learner.base = BaseWatch.of(snapshot.base)
+        known = {head.name: head for head in snapshot.heads}
+        if list(snapshot.features) == list(config.features):
+            learner.heads = [
+                LearnedHead.restore(question, config.features, config.seed, known.get(question.name))
+                for question in QUESTIONS
+            ]
         learner.around = tuple(snapshot.around)
         learner._latest_ms = snapshot.created_at
         if list(snapshot.features) == list(config.features):
@@ -135,7 +134,7 @@ class Learner:
     @property
     def warm_up_left(self) -> int:
         """Vectors still needed before the first model."""
-        return 0 if self._serving else max(0, self._seed_at - self._window.seen)
+        return 0 if self._serving else max(0, self._agenda.seed_at - self._window.seen)
 
     @property
     def watch(self) -> DriftWatch | None:
@@ -163,6 +162,12 @@ class Learner:
             self._feed(self._serving, accepted)
         return refused
 
+    def meet(self, seen: Sightings, now_ms: int, population: int) -> None:
+        """Take customers of a sweep as persons, not as points: for the base, and for predictions and their outcomes."""
+        self.base.add(seen.profiles, population)
+        for head in self.heads:
+            head.see(seen, now_ms, population)
+
     def recent(self) -> Floats:
         """(N, F) raw copies of the last vectors, N at most `config.window`, oldest first."""
         return self._window.last(self._window.size)
@@ -171,13 +176,9 @@ class Learner:
         """Return the work that should be done now, if any; the same until `settle` is given its outcome."""
         seen, serving = self._window.seen, self._serving
         if serving is None or len(serving.ids) != self.k:
-            return self._work("seed", self.config.window) if seen >= self._seed_at else None
-        population = self.config.window if self._population is None else self._population
-        if population < CHALLENGE_MIN:
-            return None
-        if self._noticed_at is not None and seen - self._noticed_at >= self.config.warm_up:
-            return self._work("drift", min(population, seen - self._noticed_at))
-        return self._work("challenge", min(population, self.config.window)) if seen >= self._challenge_at else None
+            return self._work("seed", self.config.window) if seen >= self._agenda.seed_at else None
+        planned = self._agenda.next(seen, self._population)
+        return None if planned is None else self._work(*planned)
 
     def settle(self, outcome: Outcome) -> Succession | None:
         """Take the outcome of the work that was due; say which segments live on, began and ended if the model changed.
@@ -185,24 +186,17 @@ class Learner:
         None when it does not: the challenger lost, or a seeding found one cluster only, which is no segmentation, or as
         many as there are and still not the number asked for. After such a seeding a later warm-up tries again.
         """
-        seen = self._window.seen
-        self._works += 1
-        self._challenge_at = seen + self.config.challenge_every
+        seen, found, old = self._window.seen, outcome.seeding, self._serving
         if outcome.around:
-            self._look_at = seen + self.config.look_every
+            self._agenda.looked_around(seen)
             self.around = tuple(
                 OtherK(k=one.k, silhouette=one.silhouette, smallest_share=one.smallest_share, stability=one.stability)
                 for one in outcome.around
             )
-        if outcome.reason == "drift":
-            self._noticed_at = None
-        found = outcome.seeding
-        if outcome.reason == "seed":
-            self._seed_at = seen + self._retry_after
-            self._retry_after = min(self._retry_after * RETRY_GROWTH, self.config.warm_up * RETRY_WARM_UPS_MAX)
-            old = self._serving
-            if found is not None and (found.k < CLUSTERS_MIN or (old and len(old.ids) == found.k != self.k)):
-                found = None
+        if outcome.reason == "seed" and found is not None:
+            same = old is not None and len(old.ids) == found.k != self.k
+            found = None if found.k < CLUSTERS_MIN or same else found
+        self._agenda.done(outcome.reason, seen, adopted=found is not None)
         won = "serving" if found is None else "refined" if outcome.refined else "fresh"
         self.counts[f"{outcome.reason}_{won}"] += 1
         return None if found is None else self._adopt(found, refined=outcome.refined)
@@ -257,9 +251,10 @@ class Learner:
             reason,
             vectors,
             self.k,
-            (self.config.seed, self._works, self.lineage.next_id),
+            (self.config.seed, self._agenda.works, self.lineage.next_id),
             (serving.transform, serving.clusterer.centroids) if serving else None,
-            look_around=reason == "challenge" and self._window.seen >= self._look_at,
+            young=self._agenda.young,
+            look_around=self._agenda.looks_around(reason, self._window.seen),
         )
 
     def _begin(
@@ -303,8 +298,7 @@ class Learner:
             noticed = serving.watch.observe(block, *serving.nearest(block))
             if noticed is not None:
                 self.counts["alarms"] += 1
-                if self._noticed_at is None:
-                    self._noticed_at = self._window.seen - (len(waiting) - start - noticed)
+                self._agenda.notice(self._window.seen - (len(waiting) - start - noticed))
             serving.clusterer.feed(block)
         self._pending = [waiting[whole:].copy()] if whole < len(waiting) else []
 
@@ -344,4 +338,5 @@ class Learner:
             history=list(self.lineage.history),
             around=list(self.around),
             base=self.base.read(),
+            heads=[head for head in (learnt.export() for learnt in self.heads) if head is not None],
         )

@@ -8,7 +8,7 @@ words are still backed, so that people can get used to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -127,10 +127,14 @@ def name_all(
 
 def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
     """Yield true names as (-score, name), made of the strongest phrases; the plain one where there is none."""
-    adjectives = _strongest(portrait, ADJECTIVES, ADJECTIVES_MAX)
+    # Firmly backed words first: with none of them, those that are just backed.
+    for backs in (portrait.backs_firmly, portrait.backs):
+        adjectives = _strongest(portrait, filter(backs, ADJECTIVES), ADJECTIVES_MAX)
+        nouns = _strongest(portrait, filter(backs, portrait.nouns), NOUNS_MAX)
+        if adjectives or nouns:
+            break
     # They stand in a name in the order of the table.
     adjectives.sort(key=ADJECTIVES.index)
-    nouns = _strongest(portrait, portrait.nouns, NOUNS_MAX)
     strength = {phrase: portrait.strength(phrase) for phrase in (*adjectives, *nouns, DEFAULT_NOUN)}
     if not adjectives and not nouns:
         yield 0.0, PLAIN_NAME
@@ -143,9 +147,9 @@ def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
                     yield cost - sum(strength[phrase] for phrase in phrases), name
 
 
-def _strongest(portrait: _Portrait, phrases: Sequence[Phrase], most: int) -> list[Phrase]:
+def _strongest(portrait: _Portrait, phrases: Iterable[Phrase], most: int) -> list[Phrase]:
     """Backed phrases, strongest first, one of each text, `most` at most."""
-    ranked = sorted(filter(portrait.backs_firmly, phrases), key=portrait.strength, reverse=True)
+    ranked = sorted(phrases, key=portrait.strength, reverse=True)
     by_text: dict[str, Phrase] = {}
     for phrase in ranked:
         by_text.setdefault(phrase.text, phrase)

@@ -16,7 +16,7 @@ from models.learner.silhouette import silhouettes
 from models.transform import CLIP, Floats, Transform
 
 RESTARTS = 20
-TIE = 0.01
+TIE = 0.005
 """Solutions within this share of the best squared error count as equal; the silhouette decides among them."""
 
 SILHOUETTE_SAMPLE = 1000

@@ -42,6 +42,8 @@ class Work:
     rng_key: tuple[int, ...]
     incumbent: tuple[Transform, Floats] | None
     """The serving model, to be challenged; None for a seeding."""
+    young: bool
+    """Whether that model was never challenged before."""
     look_around: bool
     """Whether to try other numbers of segments, too: takes a second."""
 
@@ -53,7 +55,7 @@ class Work:
         else:
             # After an alarm the vectors are few and the old centroids misleading: worth the full search.
             restarts = RESTARTS if self.reason == "drift" else CHALLENGE_RESTARTS
-            ended = challenge(self.vectors, *self.incumbent, rng, restarts)
+            ended = challenge(self.vectors, *self.incumbent, rng, restarts=restarts, young=self.young)
             refined = ended.winner == "refined"
             found = Outcome(self.reason, ended.seeding, refined=refined, gain=ended.gain, around=())
         if not self.look_around:
