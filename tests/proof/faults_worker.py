@@ -88,7 +88,8 @@ class Storm:
         try:
             for _ in range(2):
                 house.workers.resize(before + 2)
-                time.sleep(random.uniform(1.0, 4.0))
+                # Long enough to join, too short to come to rest.
+                time.sleep(random.uniform(2.0, 4.0))
                 house.workers.resize(max(1, before - 1))
                 time.sleep(random.uniform(0.5, 2.0))
         finally:
