@@ -8,19 +8,21 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from schemas.redis_keys import partition_key
+from schemas.redis_keys import partition_key, segment_key
 from stream.embedded.redis import redis as embedded_redis
 from stream.embedded.redis import url
 from stream.embedded.server import HOST, Server, installed
 from stream.errors import Fenced, RedisUnreachable
 from stream.redis_view.view import RETRYABLE, Claim, NotNow, Record, RedisView, Wiped, connect, where
+from tests.kit.flavours import redis_binary
 
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with embedded_redis(tmp_path_factory.mktemp("redis")) as started:
+@pytest.fixture(scope="module", params=["valkey", "redis-server"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The embedded Valkey, then Debian's Redis: everything here holds on both."""
+    with embedded_redis(tmp_path_factory.mktemp("redis"), binary=redis_binary(request.param)) as started:
         yield started
 
 
@@ -195,3 +197,20 @@ async def test_a_cluster_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_where_names_host_and_port_only() -> None:
     assert where("rediss://user:p@ss@cache:6380/2") == "cache:6380"
+
+
+@pytest.mark.parametrize(
+    "customer", ["*", "{c1}", "c1\nDEL segment:c2", "a:b", "c\0", "", "é日", "livesegment:partition:1"]
+)
+async def test_a_customer_of_any_bytes_reaches_its_own_key_only(client: redis.asyncio.Redis, customer: str) -> None:
+    view = await owner(client, 5)
+    await view.write([record(1, key=segment_key("c1")), record(1, key=segment_key("c2"))])
+    before = await everything(client)
+    assert await view.write([record(7, f"{customer}' .. redis.call('FLUSHALL') .. '", segment_key(customer))]) == 1
+    after = await everything(client)
+    changed = {key for key in after.keys() | before.keys() if after.get(key) != before.get(key)}
+    assert changed == {segment_key(customer).encode()}
+
+
+async def everything(client: redis.asyncio.Redis) -> dict[bytes, dict[bytes, bytes]]:
+    return {key: await client.hgetall(key) for key in await client.keys("*")}
