@@ -109,7 +109,7 @@ class Columns(NamedTuple):
     told_due2: int = 68
     told_due3: int = 69
     trigger_seq: int = 70  # `record_seq` of the last cart trigger
-    standing: int = 71  # `models.standing`: stage x 1000 + RFM digits, as published; 0 = not known
+    standing: int = 71  # `models.standing`: stage x 1000 + RFM digits, + 10000 x `models.chances`; 0 = not known
     change_why: int = 72  # three indexes of 16 bits into the partition's names: features (`models.why`)
 
 

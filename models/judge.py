@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.assign import Model, assign
+from models.chances import Heads
 from models.columns import COL
-from models.standing import Yardsticks, standings
+from models.standing import CHANCES, Yardsticks, standings
 from models.why import moved_by, pack
 
 REASONS = ("behaviour", "model", "time")
@@ -74,24 +75,28 @@ def judge(
     *,
     model: Model | None,
     yardsticks: Yardsticks | None = None,
+    heads: Heads | None = None,
     naming: Naming,
     rules: Rules,
     reason: int,
     seq: int,
     epoch: int,
     now_ms: float,
+    forced: NDArray[np.bool_] | None = None,
 ) -> Judged:
     """Judge the customers of `rows` (T, columns), in place; `vectors` (T, features) are theirs, aged to now.
 
-    Without a model no segment moves, but new customers and carts are still published.
+    `forced` (T,): whose record is published in any case. Without a model no segment moves, but new customers and carts are still published.
     """
     current = rows[:, COL.segment].astype(np.int64)
     publish = (rows[:, COL.rev] == 0) | (rows[:, COL.cart_state] != cart_state)
+    if forced is not None:
+        publish |= forced
     rows[:, COL.cart_state] = cart_state
     if yardsticks is not None:
         standing = standings(rows, yardsticks, now_ms)
-        publish |= rows[:, COL.standing] != standing
-        rows[:, COL.standing] = standing
+        publish |= rows[:, COL.standing] % CHANCES != standing
+        rows[:, COL.standing] += standing - rows[:, COL.standing] % CHANCES
     moved = np.zeros(len(rows), dtype=bool)
     if model is not None and vectors is not None:
         found = assign(
@@ -105,6 +110,9 @@ def judge(
             rows[leaving, COL.change_why] = why
         _move(rows, leaving, found.segment, model.version, naming=naming, reason=reason, now_ms=now_ms)
         rows[publish, COL.confidence] = found.confidence[publish]
+        if heads is not None:
+            chances = heads.packed(vectors[publish])
+            rows[publish, COL.standing] = rows[publish, COL.standing] % CHANCES + CHANCES * chances
     published = np.flatnonzero(publish)
     count = len(published)
     if count:

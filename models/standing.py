@@ -36,6 +36,9 @@ _NEW, _ACTIVE, _LOYAL, _AT_RISK, _LAPSED = range(1, len(LIFECYCLES) + 1)
 _STAGE = 1_000
 """A standing is one whole number: the stage x 1000 + the three scores as digits; 0 is nothing known."""
 
+CHANCES = 10_000
+"""A row's column holds standing + CHANCES x `models.chances`; these change no record by themselves."""
+
 Floats = NDArray[np.float64]
 
 
@@ -68,7 +71,7 @@ def spelled(standing: int) -> tuple[str | None, str | None]:
     >>> spelled(3545), spelled(1000), spelled(0)
     (('loyal', '545'), ('new', None), (None, None))
     """
-    stage, rfm = divmod(standing, _STAGE)
+    stage, rfm = divmod(standing % CHANCES, _STAGE)
     return (LIFECYCLES[stage - 1] if stage else None), (str(rfm) if rfm else None)
 
 
@@ -80,6 +83,7 @@ def profiles(rows: Floats) -> Floats:
         "last_order_at": rows[:, COL.last_order_at],
         "orders": rows[:, COL.orders],
         "money_minor": money,
+        "last_seen": rows[:, COL.last_seen],
     }
     return np.stack([columns[name] for name in PROFILE], axis=1)
 

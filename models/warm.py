@@ -13,6 +13,7 @@ from models.assign import Model, assign
 from models.batch import EventBatch
 from models.catalogue import MODEL_FEATURES
 from models.columns import CustomerTable
+from models.standing import Yardsticks, standings
 from models.transform import Transform
 from schemas.kinds import Kind
 
@@ -38,6 +39,8 @@ def warm() -> None:
         centroids=centroids,
         row_of=np.full(len(centroids) + 2, len(centroids)),
     )
+    edges = np.zeros(4)
+    standings(rows, Yardsticks(edges, edges, edges, 1.0), float(_NOW_MS))
     held = np.zeros(len(vectors), np.int64)
     assign(model, vectors, held, rows[:, 0], float(_NOW_MS), margin=0.1, dwell_ms=0.0)
 

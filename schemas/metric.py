@@ -49,6 +49,11 @@ MetricName = Literal[
     "k_silhouette",
     "k_smallest_share",
     "k_stability",
+    "head_labels",
+    "head_auc",
+    "head_log_loss",
+    "head_calibration_error",
+    "head_reliability",
 ]
 
 
@@ -130,6 +135,21 @@ METRICS: dict[MetricName, MetricInfo] = {
     "k_smallest_share": MetricInfo("share", "Smallest segment if there were so many (label `k`)."),
     "k_stability": MetricInfo(
         "score", "Agreement of two halves of the customers on so many segments (adjusted Rand index, label `k`)."
+    ),
+    "head_labels": MetricInfo("outcomes", "Outcomes that a prediction was learnt from (label `head`)."),
+    "head_auc": MetricInfo(
+        "score",
+        "How well a prediction ranks customers, by the last 20,000 outcomes, each foretold before it was learnt from "
+        "(area under the ROC curve, label `head`): .5 is chance.",
+    ),
+    "head_log_loss": MetricInfo(
+        "nats", "Log loss of the same (label `head`); label `rate` is that of who foretells the mean for everybody."
+    ),
+    "head_calibration_error": MetricInfo(
+        "probability", "Mean difference of what was foretold and what came, over ten bins of the same (label `head`)."
+    ),
+    "head_reliability": MetricInfo(
+        "share", "Outcomes that came in one bin (labels `head`, `bin`; `predicted` is the bin's mean prediction)."
     ),
     "last_stop": MetricInfo(
         "exit code", "Why the worker before in its place stopped (label `reason`); absent if in order."

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.head import Probability
 from schemas.standing import Lifecycle, Rfm
 
 WARMING_UP = "warming_up"
@@ -35,6 +36,10 @@ class SegmentRecord(BaseModel):
     ver: Counter = Field(description="Segment changes so far: what subscribers compare.")
     rev: Counter = Field(description="Records written so far: only a higher one replaces this.")
     lifecycle: Lifecycle | None = Field(None, description="By the customer's own rhythm; none before it is known.")
+    purchase_7d: Probability | None = Field(None, description="Chance of an order in the next 7 days, three decimals.")
+    churn_30d: Probability | None = Field(
+        None, description="Chance of no event at all in the next 30 days, three decimals."
+    )
     rfm: Rfm | None = Field(None, description="Recency, frequency, money: 1 to 5 each, by quintiles of all buyers.")
 
     def to_hash(self) -> dict[str, str]:
@@ -55,7 +60,9 @@ class SegmentRecord(BaseModel):
             "ver": str(self.ver),
             "rev": str(self.rev),
         }
-        optional = {"lifecycle": self.lifecycle, "rfm": self.rfm}
+        chances = {"purchase_7d": self.purchase_7d, "churn_30d": self.churn_30d}
+        said = {name: None if chance is None else f"{chance:.3f}" for name, chance in chances.items()}
+        optional = {"lifecycle": self.lifecycle, "rfm": self.rfm, **said}
         return fields | {name: value for name, value in optional.items() if value is not None}
 
     @classmethod

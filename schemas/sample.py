@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.record import Counter, Milliseconds
 
 FEATURES_MAX = 64
-PROFILE = ("first_order_at", "last_order_at", "orders", "money_minor")
+PROFILE = ("first_order_at", "last_order_at", "orders", "money_minor", "last_seen")
 """What a customer's profile says, in this order: times in milliseconds, 0 without an order; money less refunds."""
 VECTORS_MAX = 10_000
 
@@ -35,12 +35,15 @@ class FeatureSample(BaseModel):
         default_factory=list,
         description=f"For each vector its customer's {', '.join(PROFILE)}; format version 1 had none.",
     )
+    keys: Annotated[list[Counter], Field(max_length=VECTORS_MAX)] = Field(
+        default_factory=list, description="For each vector 53 bits of a hash of its customer's id."
+    )
     customers: Counter = Field(description="Customers of the partition in all.")
 
     @model_validator(mode="after")
     def _same_width(self) -> Self:
         if any(len(vector) != len(self.features) for vector in self.vectors):
             raise ValueError("a vector has not one value per feature")
-        if self.profiles and len(self.profiles) != len(self.vectors):
-            raise ValueError("there is not one profile per vector")
+        if self.format_version > 1 and not len(self.profiles) == len(self.keys) == len(self.vectors):
+            raise ValueError("there is not one profile and one key per vector")
         return self

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.head import Head
 from schemas.record import Counter, Milliseconds, SegmentId, SegmentName
 from schemas.sample import FEATURES_MAX, FeatureName, FeatureNames, Vector
 from schemas.standing import CustomerBase
@@ -105,6 +106,9 @@ class ModelSnapshot(BaseModel):
     )
     around: Annotated[list[OtherK], Field(max_length=5)] = Field(
         default_factory=list, description="Numbers of segments near k, when they were last tried."
+    )
+    heads: Annotated[list[Head], Field(max_length=2)] = Field(
+        default_factory=list, description="Predictions about every customer."
     )
     base: CustomerBase | None = Field(None, description="What RFM scores and lifecycles are measured by.")
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from models.catalogue import FEATURES, MODEL_FEATURES
 from models.learner.config import LearnerConfig
 from models.learner.learner import Learner
+from models.learner.panel import Sightings
 from models.learner.work import Work
 from schemas.sample import FeatureSample
 from schemas.snapshot import ModelSnapshot
@@ -70,9 +71,10 @@ class LearnerService:
             if sample is None:
                 continue
             self._customers[sample.partition] = sample.customers
-            if sample.profiles:
-                learner.base.add(np.asarray(sample.profiles, np.float64), sum(self._customers.values()))
             vectors = np.asarray(sample.vectors, np.float64).reshape(-1, len(self._config.features))
+            if sample.profiles:
+                seen = Sightings(np.array(sample.keys, np.uint64), vectors, np.asarray(sample.profiles, np.float64))
+                learner.meet(seen, sample.now, sum(self._customers.values()))
             for start in range(0, len(vectors), SLICE):
                 learner.add(vectors[start : start + SLICE], sample.now, sum(self._customers.values()))
                 await asyncio.sleep(0)

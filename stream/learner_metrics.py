@@ -12,6 +12,7 @@ import orjson
 
 from models.learner.guard import SMALL
 from models.learner.learner import Learner
+from schemas.head import Head
 from schemas.metric import METRICS, MetricName
 from schemas.snapshot import ModelSnapshot
 from schemas.topics import SEGMENT_METRICS
@@ -53,7 +54,21 @@ def readings(learner: Learner, snapshot: ModelSnapshot) -> Iterator[Reading]:
             labels = {"segment": str(event.segment), "kind": event.kind}
             labels |= {} if event.other is None else {"other": str(event.other)}
             yield "segment_began" if event.kind in ("born", "split") else "segment_ended", event.overlap, labels
+    for head in snapshot.heads:
+        yield from _head(head)
     yield from _drift(learner)
+
+
+def _head(head: Head) -> Iterator[Reading]:
+    labels = {"head": head.name}
+    yield "head_labels", head.labels, labels
+    trust = head.trust
+    if trust is not None:
+        yield "head_auc", trust.auc, labels
+        yield "head_log_loss", trust.log_loss, {**labels, "rate": f"{trust.log_loss_of_rate:.6f}"}
+        yield "head_calibration_error", trust.calibration_error, labels
+        for number, one in enumerate(trust.bins):
+            yield "head_reliability", one.observed, {**labels, "bin": str(number), "predicted": f"{one.predicted:.6f}"}
 
 
 def _drift(learner: Learner) -> Iterator[Reading]:

@@ -23,6 +23,7 @@ from schemas.metric import METRICS, MetricName
 from schemas.record import WARMING_UP
 from schemas.topics import FEATURE_SAMPLES, SEGMENT_METRICS
 from stream import worker_state
+from stream.extract_sparse import text_hashes
 from stream.partition.owner import Owner
 from stream.partition.partition import Partition
 from stream.sampling import Sweep
@@ -95,6 +96,7 @@ class Reporter:
                 "features": MODEL_FEATURES,
                 "vectors": features.of_rows(said, now_ms),
                 "profiles": profiles(said),
+                "keys": [key >> 11 for key in text_hashes(partition.table.ids[slot] for slot in slots.tolist())],
                 "customers": len(partition.table),
             }
             value = orjson.dumps(sample, option=orjson.OPT_SERIALIZE_NUMPY)

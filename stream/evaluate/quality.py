@@ -18,7 +18,7 @@ from models.learner.agreement import adjusted_rand
 from models.learner.kmeans import squared_distances
 from models.learner.silhouette import silhouettes
 from models.transform import Floats
-from stream.evaluate import events, lab, vectors
+from stream.evaluate import customers, events, lab, vectors
 from stream.evaluate.beds import FEATURES, NOISES, bed
 from stream.evaluate.costs import costs
 from stream.evaluate.school import SLICE, School
@@ -176,6 +176,7 @@ STAGES: dict[str, Callable[[], Iterator[Line]]] = {
     "drift": drift,
     "alarms": alarms,
     "costs": costs,
+    **customers.STAGES,
 }
 
 

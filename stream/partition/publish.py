@@ -11,9 +11,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from models.chances import NAMES as CHANCE_NAMES
+from models.chances import unpacked
 from models.columns import COL
 from models.judge import NAME_BITS, NO_SEGMENT, REASONS
-from models.standing import spelled
+from models.standing import CHANCES, spelled
 from models.why import unpack
 from schemas.record import WARMING_UP
 from schemas.redis_keys import segment_key
@@ -35,6 +37,14 @@ class _Standings(dict[int, tuple[str, ...]]):
 
 
 _STANDING = _Standings()
+
+
+def _chances(packed: int) -> list[str]:
+    """Fields of the probabilities that are known."""
+    if not packed:
+        return []
+    said = zip(CHANCE_NAMES, unpacked(packed), strict=True)
+    return [text for name, chance in said if chance is not None for text in (name, f"{chance:.3f}")]
 
 
 def changes(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str]) -> list[tuple[bytes, bytes]]:
@@ -103,7 +113,8 @@ def records(ids: Sequence[str], rows: NDArray[np.float64], names: Sequence[str])
                 str(ver),
                 "rev",
                 str(rev),
-                *_STANDING[standing],
+                *_STANDING[standing % CHANCES],
+                *_chances(standing // CHANCES),
             )
         )
     return out

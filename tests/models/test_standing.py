@@ -51,7 +51,7 @@ def test_money_given_back_is_not_spent() -> None:
     assert said(row)[1] == "511"
     row[COL.refunds_minor] = 900
     assert said(row)[1] == "511"
-    assert profiles(row[None, :])[0].tolist() == [NOW_MS, NOW_MS, 1, 0]
+    assert profiles(row[None, :])[0].tolist() == [NOW_MS, NOW_MS, 1, 0, NOW_MS]
 
 
 def test_who_never_ordered_has_no_scores() -> None:

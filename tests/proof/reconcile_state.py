@@ -253,7 +253,9 @@ def record_of(row: NDArray[np.float64], names: list[str]) -> dict[str, str]:
     """The Redis record that a row says, as `schemas.record` spells it."""
     segment = int(row[COL.segment])
     known = names[int(row[COL.names]) & 0xFFFF] if names else ""
-    stage, rfm = divmod(int(row[COL.standing]), 1_000)
+    chances, standing = divmod(int(row[COL.standing]), 10_000)
+    stage, rfm = divmod(standing, 1_000)
+    purchase, churn = divmod(chances, 1_002)
     return SegmentRecord(
         segment=None if segment < 0 else segment,
         name=WARMING_UP if segment < 0 else known or f"segment {segment}",
@@ -266,6 +268,8 @@ def record_of(row: NDArray[np.float64], names: list[str]) -> dict[str, str]:
         rev=int(row[COL.rev]),
         lifecycle=LIFECYCLES[stage - 1] if stage else None,
         rfm=str(rfm) if rfm else None,
+        purchase_7d=(purchase - 1) / 1_000 if purchase else None,
+        churn_30d=(churn - 1) / 1_000 if churn else None,
     ).to_hash()
 
 

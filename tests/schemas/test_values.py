@@ -52,7 +52,7 @@ def test_the_widest_record_stays_below_its_size() -> None:
     top = 2**53 - 1
     widest = SegmentRecord(
         segment=2**31 - 1, name="n" * 80, since=top, cart="abandoned", confidence=1, as_of=top, model=top, ver=top,
-        rev=top, lifecycle="l" * 20, rfm="555",
+        rev=top, lifecycle="at_risk", rfm="555", purchase_7d=0.123, churn_30d=0.987,
     )  # fmt: skip
     assert sum(len(name) + len(value) for name, value in widest.to_hash().items()) <= RECORD_BYTES_MAX
 

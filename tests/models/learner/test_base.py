@@ -11,13 +11,14 @@ RANKS = (0.2, 0.4, 0.6, 0.8)
 
 
 def people(count: int, seed: int = 1) -> np.ndarray:
-    """(count, 4) profiles: first order, latest order, orders, money; every fifth never ordered."""
+    """(count, 5) profiles: first order, latest order, orders, money, latest event; every fifth never ordered."""
     rng = np.random.default_rng(seed)
     orders = rng.geometric(0.5, count) * (np.arange(count) % 5 > 0)
     first = rng.uniform(1e12, 1.1e12, count)
     last = first + (orders - 1).clip(0) * rng.exponential(1e9, count)
     bought = orders > 0
-    return np.stack([first * bought, last * bought, orders, rng.lognormal(8, 1, count).round() * bought], axis=1)
+    money = rng.lognormal(8, 1, count).round()
+    return np.stack([first * bought, last * bought, orders, money * bought, last], axis=1)
 
 
 def watch(profiles: np.ndarray, population: int | None = None) -> BaseWatch:
@@ -39,7 +40,7 @@ def test_a_base_that_is_seen_whole_has_exact_quintiles() -> None:
 
 
 def test_the_gap_is_the_mean_over_all_times_between_two_orders() -> None:
-    shop = np.tile([[1_000.0, 1_000, 1, 5], [1_000, 4_000, 4, 5], [1_000, 6_000, 2, 5]], (20, 1))
+    shop = np.tile([[1_000.0, 1_000, 1, 5, 9e3], [1_000, 4_000, 4, 5, 9e3], [1_000, 6_000, 2, 5, 9e3]], (20, 1))
     base = watch(shop).read()
     assert base is not None
     assert base.gap_ms == (3_000 + 5_000) / (3 + 1)
