@@ -66,29 +66,49 @@ class EventBatch:
         """Return the events from `start` to before `end` as a batch of their own."""
         if (start, end) == (0, len(self)):
             return self
-        return self.pick(np.arange(start, end))
+        events = (self.item_event, self.cart_event, self.order_event)
+        sparse = [np.flatnonzero((event >= start) & (event < end)) for event in events]
+        mine = slice(start, end)
+        now_at = [event[which] - start for event, which in zip(events, sparse, strict=True)]
+        return self._part(mine, self.customer[mine], self.key[mine], sparse, now_at)
 
     def pick(self, places: NDArray[np.int64]) -> EventBatch:
         """Return the events at distinct places, in that order, as a batch of their own."""
-        now_at = np.full(len(self), -1)
-        now_at[places] = np.arange(len(places))
-        item, cart, order = (_moved(event, now_at) for event in (self.item_event, self.cart_event, self.order_event))
+        place_now = np.full(len(self), -1)
+        place_now[places] = np.arange(len(places))
+        events = (self.item_event, self.cart_event, self.order_event)
+        sparse = [_moved(event, place_now) for event in events]
+        now_at = [place_now[event[which]] for event, which in zip(events, sparse, strict=True)]
         some = places.tolist()
+        customer, key = [self.customer[place] for place in some], [self.key[place] for place in some]
+        return self._part(places, customer, key, sparse, now_at)
+
+    def _part(
+        self,
+        dense: slice | NDArray[np.int64],
+        customer: list[str],
+        key: list[bytes | None],
+        sparse: list[NDArray[np.int64]],
+        now_at: list[NDArray[np.int64]],
+    ) -> EventBatch:
+        """Return some events with their items, cart operations and orders, whose events stand at `now_at`."""
+        item, cart, order = sparse
+        item_event, cart_event, order_event = now_at
         return EventBatch(
-            source=self.source[places],
-            offset=self.offset[places],
-            customer=[self.customer[place] for place in some],
-            key=[self.key[place] for place in some],
-            time_ms=self.time_ms[places],
-            kind=self.kind[places],
-            event_hash=self.event_hash[places],
-            item_event=now_at[self.item_event[item]],
+            source=self.source[dense],
+            offset=self.offset[dense],
+            customer=customer,
+            key=key,
+            time_ms=self.time_ms[dense],
+            kind=self.kind[dense],
+            event_hash=self.event_hash[dense],
+            item_event=item_event,
             item_product=self.item_product[item],
-            cart_event=now_at[self.cart_event[cart]],
+            cart_event=cart_event,
             cart_product=self.cart_product[cart],
             cart_quantity=self.cart_quantity[cart],
             cart_price_minor=self.cart_price_minor[cart],
-            order_event=now_at[self.order_event[order]],
+            order_event=order_event,
             order_hash=self.order_hash[order],
             order_amount_minor=self.order_amount_minor[order],
             cart_names=self.cart_names,

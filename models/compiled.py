@@ -1,7 +1,7 @@
 """Loops compiled to machine code by numba: one event after the other, as the definitions are written.
 
 A group of live events is small, and two hundred array operations cost the same for 50 events as for 500; a compiled
-loop costs by the event (decision 0016). Plain IEEE arithmetic without `fastmath`: a result depends on no group size.
+loop costs by the event (decision 0017). Plain IEEE arithmetic without `fastmath`: a result depends on no group size.
 
 Machine code is kept on disk, by processor, Python and numba, in the folder `NUMBA_CACHE_DIR`, else this package's
 `__pycache__`; `models.warm` makes all of it. A folder that cannot be written is still read, so that an image may be
@@ -11,7 +11,9 @@ processor: for an image that is built on one machine and started on another, whi
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -22,23 +24,52 @@ from typing import Any, Self, TypeVar, cast
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
-from schemas import kinds
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FOLDER = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__")
-_SOURCES = [*sorted(Path(__file__).parent.glob("*.py")), Path(kinds.__file__)]
-_DIGEST = hashlib.sha256(b"".join(source.read_bytes() for source in _SOURCES)).hexdigest()
+_ROOT = Path(__file__).parent.parent
+
+
+@functools.cache
+def _read(source: Path) -> bytes:
+    return source.read_bytes()
+
+
+@functools.cache
+def _imported(source: Path) -> frozenset[Path]:
+    """Find the sources of ours that one imports."""
+    names = set()
+    for node in ast.walk(ast.parse(_read(source))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = (_ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names)
+    return frozenset(file for file in files if file.is_file())
+
+
+@functools.cache
+def sources(source: Path) -> frozenset[Path]:
+    """Find a source and all of ours that it needs: what its machine code may depend on."""
+    found: set[Path] = set()
+    waiting = {source}
+    while waiting:
+        found |= waiting
+        waiting = {file for each in waiting for file in _imported(each)} - found
+    return frozenset(found)
+
+
+@functools.cache
+def _digest(source: Path) -> str:
+    return hashlib.sha256(b"".join(map(_read, sorted(sources(source))))).hexdigest()
 
 
 class _Place:
     """Where the machine code of a function lies, and what it was made of: a `locator` in numba's words.
 
-    Numba's own look at the one file that a function stands in, and miss a change in what the function calls.
+    Numba's own look at the one file that a function stands in, and miss a change in what it imports.
     """
 
     def __init__(self, function: FunctionType) -> None:
-        self._line = function.__code__.co_firstlineno
+        self._code = function.__code__
 
     @classmethod
     def from_function(cls, function: FunctionType, _file: str) -> Self:
@@ -48,10 +79,10 @@ class _Place:
         return str(_FOLDER)
 
     def get_source_stamp(self) -> str:
-        return _DIGEST
+        return _digest(Path(self._code.co_filename))
 
     def get_disambiguator(self) -> str:
-        return str(self._line)
+        return str(self._code.co_firstlineno)
 
     def ensure_cache_path(self) -> None:
         _FOLDER.mkdir(parents=True, exist_ok=True)

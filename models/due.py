@@ -64,13 +64,18 @@ class DueTimes:
         self._times[taken] = NEVER
         return taken
 
-    def time_of(self, slot: int) -> int:
-        """Due time of one slot; NEVER where it has none."""
-        return int(self._times[slot]) if slot < self._size else NEVER
+    def times(self, slots: Slots) -> NDArray[np.int64]:
+        """Due times of slots; NEVER for those that have none, a slot below 0 included."""
+        found = np.full(len(slots), NEVER)
+        known = (slots >= 0) & (slots < self._size)
+        found[known] = self._times[slots[known]]
+        return found
 
-    def earliest(self) -> int:
-        """Earliest due time of all; NEVER where there is none."""
-        return int(self._times[: self._size].min(initial=NEVER))
+    def any_by(self, time_ms: int) -> bool:
+        """Whether anybody is due by then."""
+        if time_ms < self._reach_ms:
+            return any(bool((self._times[near] <= time_ms).any()) for near in self._near)
+        return bool((self._times[: self._size] <= time_ms).any())
 
     def _grow(self, size: int) -> None:
         if size > len(self._times):

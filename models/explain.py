@@ -51,9 +51,9 @@ def explain(model: Model, vector: Sequence[float] | Floats, segment: int) -> Exp
     pull = pulls(model, vectors, here, there)[0]
     scaled = model.transform.apply(vectors)[0]
     typical = [model.transform.invert(model.centroids[rows[0]]) for rows in (here, there)]
-    distances = [float(np.linalg.norm(scaled - model.centroids[rows[0]])) for rows in (here, there)]
+    mine, other = (float(np.linalg.norm(scaled - model.centroids[rows[0]])) for rows in (here, there))
     contributions = [
         Contribution(model.features[at], *(float(values[at]) for values in (vectors[0], *typical, pull)))
         for at in np.argsort(-pull, kind="stable").tolist()
     ]
-    return Explained(int(model.ids[here[0]]), int(model.ids[there[0]]), *distances, tuple(contributions))
+    return Explained(int(model.ids[here[0]]), int(model.ids[there[0]]), mine, other, tuple(contributions))

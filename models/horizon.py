@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from models import features
 from models.assign import LEAST, Ids, Model
-from models.compiled import compiled
 from models.columns import COL
+from models.compiled import compiled
 from models.judge import Rules
 from models.standing import Yardsticks, standings
 from models.transform import Floats
@@ -32,7 +32,7 @@ def looks(
     rows: Floats, now_ms: float, model: Model, yardsticks: Yardsticks | None, rules: Rules, *, period_ms: float
 ) -> Floats:
     """(T,) when to look next at customers who were judged at `now_ms`, given their rows (T, WIDTH); milliseconds."""
-    ladder = period_ms * FACTOR ** np.arange(STEPS)
+    ladder: Floats = period_ms * np.power(FACTOR, np.arange(STEPS, dtype=np.float64))
     start = model.transform.apply(features.of_rows(rows, now_ms))
     held = model.row_of.take(rows[:, COL.segment].astype(np.int64) + 1, mode="clip")
     low, high = np.full(len(rows), -1), np.full(len(rows), STEPS - 1)
@@ -46,9 +46,10 @@ def looks(
         searching = low < high
         low = np.where(searching & safe, middle, low)
         high = np.where(searching & ~safe, middle - 1, high)
-    next_ms = now_ms + ladder[np.maximum(low, 0)]
+    next_ms: Floats = now_ms + ladder[np.maximum(low, 0)]
     # Where only the dwell time holds a customer there is nothing to see before its end.
-    return np.where(low < 0, np.maximum(next_ms, rows[:, COL.since] + rules.dwell_ms), next_ms)
+    looks_at: Floats = np.where(low < 0, np.maximum(next_ms, rows[:, COL.since] + rules.dwell_ms), next_ms)
+    return looks_at
 
 
 def _stays(

@@ -86,7 +86,8 @@ def judge(
 ) -> Judged:
     """Judge the customers of `rows` (T, columns), in place; `vectors` (T, features) are theirs, aged to now.
 
-    `forced` (T,): whose record is published in any case. Without a model no segment moves, but new customers and carts are still published.
+    `forced` (T,): whose record is published in any case. Without a model no segment moves, but new customers and carts
+    are still published.
     """
     current = rows[:, COL.segment].astype(np.int64)
     publish = (rows[:, COL.rev] == 0) | (rows[:, COL.cart_state] != cart_state)

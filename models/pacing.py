@@ -27,15 +27,18 @@ def meetings(batch: EventBatch) -> tuple[Places, NDArray[np.int64]]:
 
 
 def cuts(
-    batch: EventBatch, order: Places, met: NDArray[np.int64], due_ms: NDArray[np.int64], timers: Timers, step_ms: int
+    batch: EventBatch, order: Places, met: NDArray[np.int64], due_ms: NDArray[np.int64], timers: Timers, *, step_ms: int
 ) -> list[int]:
-    """Places in `order`, rising, before which time is to pass. `due_ms` (E,): when each one's customer's cart is due."""
+    """Places in `order`, rising, before which time is to pass.
+
+    `due_ms` (E,): when the cart of each event's customer is due, as far as that is known before the first of them.
+    """
     moments = _steps(met, step_ms) + _stabs(*_returns(batch, order, met, due_ms, timers))
-    return sorted({int(place) for place in np.searchsorted(met, moments) if 0 < place < len(met)})
+    return sorted({int(place) for place in np.searchsorted(met, moments) if place < len(met)})
 
 
 def _steps(met: NDArray[np.int64], step_ms: int) -> list[int]:
-    """Times of the clock that are the first of a new step."""
+    """List the times of the clock that are the first of a new step."""
     first = np.flatnonzero(np.diff(met // step_ms)) + 1
     found: list[int] = met[first].tolist()
     return found

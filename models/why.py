@@ -33,7 +33,8 @@ def runner_up(model: Model, vectors: Floats, here: Ids) -> Ids:
     apart = model.transform.apply(vectors)[:, None, :] - model.centroids[None, :, :]
     squared = np.square(apart).sum(axis=2)
     squared[np.arange(len(here)), here] = np.inf
-    return squared.argmin(axis=1)
+    second: Ids = squared.argmin(axis=1)
+    return second
 
 
 def moved_by(model: Model, vectors: Floats, previous: Ids, current: Ids) -> Ids:

@@ -35,7 +35,7 @@ class CartTrigger(BaseModel):
         description="cart_id:reminder:due:kind, the same on a repeat."
     )
     kind: CartTriggerKind = Field(
-        description="abandoned: the reminder is due. withdrawn: it should not have been. recovered: the cart was bought."
+        description="abandoned: the reminder is due. withdrawn: it should not have been. recovered: it was bought."
     )
     cart_id: Annotated[str, Field(max_length=CUSTOMER_CHARS_MAX + 20)] = Field(
         description="customer_id:opened. What is put into a cart after it was bought or emptied is another cart."

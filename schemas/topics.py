@@ -84,7 +84,7 @@ _ALL = (
         compacted=False,
         producer="worker",
         consumers="whoever reminds customers of their carts",
-        about="Reminders of abandoned carts that are due, withdrawn or recovered, at least once; repeats have the same id.",
+        about="Reminders of abandoned carts: due, withdrawn, recovered; at least once, repeats have the same id.",
     ),
     Topic(
         DEAD_LETTERS,

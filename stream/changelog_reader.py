@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from models import rows
 from models.columns import CustomerTable
+from models.row_tail import MalformedRow
 from schemas.topics import CHANGELOG
 from stream.clients import wait_for_kafka
 from stream.errors import BrokenChangelog, KafkaUnreachable
@@ -61,7 +62,7 @@ def read_state(settings: Settings, only: Collection[int] | None = None) -> State
         return asyncio.run(_read(settings, only))
     except KafkaError as error:
         raise KafkaUnreachable(f"Kafka at {settings.kafka} failed: {error}") from error
-    except (rows.UnknownRowVersion, rows.MalformedRow, UnknownMetaVersion) as error:
+    except (rows.UnknownRowVersion, MalformedRow, UnknownMetaVersion) as error:
         raise BrokenChangelog(f"the changelog cannot be read: {error}") from error
 
 

@@ -2,9 +2,9 @@
 
 Every record ends as exactly one event or one letter, whatever it holds; nothing here raises for what a record says.
 The usual chunk costs one JSON parse per record, one validation and a few C loops. One pass takes the records of any
-number of partitions: live groups are small, and each would pay for itself what a pass costs at least. A record that the fast validation
-turns down is folded (other names and shapes), tried again, and judged by the pydantic models last: they decide every
-refusal.
+number of partitions: live groups are small, and each would pay for itself what a pass costs at least. A record that the
+fast validation turns down is folded (other names and shapes), tried again, and judged by the pydantic models last: they
+decide every refusal.
 
 Chunks of 500 keep the parsed objects in the processor's cache; longer ones measured slower.
 """

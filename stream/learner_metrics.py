@@ -60,7 +60,7 @@ def readings(learner: Learner, snapshot: ModelSnapshot) -> Iterator[Reading]:
 
 
 def _head(head: Head) -> Iterator[Reading]:
-    labels = {"head": head.name}
+    labels: dict[str, str] = {"head": head.name}
     yield "head_labels", head.labels, labels
     trust = head.trust
     if trust is not None:

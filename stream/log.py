@@ -6,23 +6,47 @@ belongs to a command's answer. No event's content is ever logged.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import Literal, TextIO
+from collections.abc import Iterable
+from typing import Any, Literal, TextIO
 
 import structlog
 
 Level = Literal["debug", "info", "warning", "error"]
 
+HIDDEN = "*****"
 CHATTY = ("kafka", "aiokafka", "faust", "mode", "asyncio")
 """Libraries that report each connection attempt themselves: heard from `warning` on unless debugging."""
 
 
-def configure(level: Level = "info", *, stream: TextIO | None = None, clients: bool = True) -> None:
+class Discreet(structlog.stdlib.ProcessorFormatter):
+    """Renders a record, then takes the secrets out: at level debug some clients log all that they were given."""
+
+    def __init__(self, secrets: Iterable[str], **given: Any) -> None:
+        super().__init__(**given)
+        spelt = {form for secret in secrets for form in (secret, repr(secret)[1:-1]) if form}
+        spelt |= {json.dumps(form, ensure_ascii=plain)[1:-1] for form in spelt for plain in (False, True)}
+        # What is a part of another comes after it.
+        self._secrets = sorted(spelt, key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = super().format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, HIDDEN)
+        return line
+
+
+def configure(
+    level: Level = "info", *, stream: TextIO | None = None, clients: bool = True, secrets: Iterable[str] = ()
+) -> None:
     """Send all logging of this process to `stream` (standard error), at `level` and above.
 
     `clients=False` silences the Kafka client libraries altogether: a command that retries and reports in its own
-    words must not be drowned by a client's. Calling it again replaces the former configuration.
+    words must not be drowned by a client's. `secrets` are shown as stars wherever they stand. Calling it again replaces
+    the former configuration.
     """
     out = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
@@ -34,7 +58,8 @@ def configure(level: Level = "info", *, stream: TextIO | None = None, clients: b
     ]
     handler = logging.StreamHandler(out)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        Discreet(
+            secrets,
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(out)],
         )

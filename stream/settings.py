@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -206,6 +207,14 @@ class Settings(BaseSettings):
     def redis_shown(self) -> str:
         """The Redis address without its user and password: what messages and logs may say."""
         return re.sub(r"//[^@/]*@", "//", self.redis_url)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every password, as given and as an address spells it."""
+        held = (getattr(self, name) for name in type(self).model_fields)
+        found = [value.get_secret_value() for value in held if isinstance(value, SecretStr)]
+        in_address = urlsplit(self.redis_url).password
+        return [*found, in_address, unquote(in_address)] if in_address else found
 
     @classmethod
     def settings_customise_sources(

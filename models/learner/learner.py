@@ -33,6 +33,7 @@ from models.learner.seeding import Seeding
 from models.learner.window import Window
 from models.learner.work import Outcome, Reason, Work
 from models.transform import Floats, Transform
+from schemas.head import Head
 from schemas.snapshot import CLUSTERS_MIN, FORMAT_VERSION, Contrast, ModelSnapshot, OtherK, Segment
 
 POPULATION_MIN = 200
@@ -97,7 +98,7 @@ class Learner:
         learner.version, learner.learnt = snapshot.version, snapshot.learnt
         learner.lineage = Lineage.of(snapshot)
         learner.base = BaseWatch.of(snapshot.base)
-        known = {head.name: head for head in snapshot.heads}
+        known: dict[str, Head] = {head.name: head for head in snapshot.heads}
         if list(snapshot.features) == list(config.features):
             learner.heads = [
                 LearnedHead.restore(question, config.features, config.seed, known.get(question.name))

@@ -1,7 +1,7 @@
 """The first centroids: k-means++ and Lloyd, many restarts, from a warm-up of feature vectors.
 
 River's own initialisation draws centres at random and many of them never win a customer; this replaces it. Restarts
-and the tie-break matter: real customers have several optima within one percent of each other, and among those the one
+and the tie-break matter: real customers have several optima within a percent of each other, and among those the one
 with the better silhouette is the one people recognise.
 """
 

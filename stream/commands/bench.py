@@ -11,9 +11,7 @@ from stream import log
 
 def command(
     stages: Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help="Which stages; all if none.")] = None,
-    broker: Annotated[
-        str, typer.Option(help="embedded, or kafka (needs Java and Maven).")
-    ] = "embedded",
+    broker: Annotated[str, typer.Option(help="embedded, or kafka (needs Java and Maven).")] = "embedded",
 ) -> None:
     """Measure CPU per event, rates, latency and memory on this machine; one JSON line a stage.
 

@@ -37,7 +37,7 @@ def prepare(
 ) -> Settings:
     """Return the settings of a command and set its logging up; WrongSettings where one cannot be."""
     settings = load(kafka=kafka, redis_url=redis_url, data_dir=data_dir, **given)
-    log.configure(settings.log_level, clients=settings.log_level == "debug")
+    log.configure(settings.log_level, clients=settings.log_level == "debug", secrets=settings.secrets)
     return settings
 
 

@@ -36,7 +36,7 @@ def command(
     Example: livesegment worker --kafka kafka-1:9092 --redis-url redis://cache:6379/0
     """
     settings = load(kafka=kafka, redis_url=redis_url, data_dir=data_dir, clock=clock, model_file=model)
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, secrets=settings.secrets)
     with worker_state.keeping(settings.data_dir):
         with redis_client(settings, START_PATIENCE_S), kafka_admin(settings, START_PATIENCE_S):
             pass

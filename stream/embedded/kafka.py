@@ -72,7 +72,8 @@ def kafka(folder: Path, *, heap: str = "512m", data: Path | None = None, via: Vi
         logging = folder / "log4j2.properties"
         logging.write_text(_LOGGING, encoding="utf-8")
         shutil.rmtree(data, ignore_errors=True)
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # An id that began with a dash would be taken for an option.
+        cluster = "L" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         java = [shutil.which("java") or "java", f"-Dlog4j2.configurationFile={logging}", "-cp", classpath]
         subprocess.run(  # noqa: S603 (our own words)
             [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)],

@@ -104,7 +104,8 @@ def lifecycle() -> Iterator[dict[str, Any]]:
         shop.apply(records[done:upto])
         done = upto
         buyers = {
-            record.key.decode() for record in records[upto : np.searchsorted(times, now_ms + AHEAD_DAYS * DAY_MS)]
+            (record.key or b"").decode()
+            for record in records[upto : np.searchsorted(times, now_ms + AHEAD_DAYS * DAY_MS)]
         }
         stage, buys = _look(shop, buyers, now_ms)
         called += np.bincount(stage, minlength=len(called))
@@ -187,7 +188,8 @@ def _fitted(logs: NDArray[np.float64], came: NDArray[np.bool_]) -> NDArray[np.fl
         chance = 1.0 / (1.0 + np.exp(-points @ weights))
         slope = points.T @ (chance - came) + ridge @ weights
         weights -= np.linalg.solve((points.T * (chance * (1 - chance))) @ points + ridge, slope)
-    return 1.0 / (1.0 + np.exp(-points @ weights))
+    chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-points @ weights))
+    return chances
 
 
 STAGES = {"rfm": rfm, "lifecycle": lifecycle, "prediction": prediction}

@@ -66,9 +66,18 @@ def test_machine_code_is_kept_and_read_again(tmp_path: Path) -> None:
     assert ("data loaded" in again, "data saved" in again) == (True, False)
 
 
-def test_a_changed_source_is_compiled_anew_wherever_it_stands(tmp_path: Path) -> None:
+def test_machine_code_depends_on_all_sources_of_ours_that_its_own_needs() -> None:
+    package = Path(models.__file__).parent
+    needed = {"compiled", "decay", "activity", "recent", "slots", "columns", "carts", "index", "one_event"}
+    assert {package / f"{name}.py" for name in needed} <= compiled.sources(package / "one_event.py")
+    assert package.parent / "schemas" / "kinds.py" in compiled.sources(package / "one_event.py")
+    assert package / "one_event.py" not in compiled.sources(package / "decay.py")
+
+
+def test_a_changed_source_is_compiled_anew(tmp_path: Path) -> None:
     _process(tmp_path, HALF)
-    assert "data loaded" not in _process(tmp_path, f"import models.compiled as c; c._DIGEST = 'other'\n{HALF}")
+    changed = f"import models.compiled as c\nread = c._read\nc._read = lambda source: read(source) + b' '\n{HALF}"
+    assert "data loaded" not in _process(tmp_path, changed)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -48,7 +48,8 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=20, help="faults of each run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     given = parser.parse_args()
-    return run_seeds(*given.seeds, given.faults, given.jobs)
+    first, end = given.seeds
+    return run_seeds(first, end, given.faults, given.jobs)
 
 
 if __name__ == "__main__":

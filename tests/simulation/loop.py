@@ -126,7 +126,7 @@ class Loop(asyncio.AbstractEventLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 for _ in range(5):
                     try:
-                        task.get_coro().close()  # type: ignore[union-attr]
+                        task.get_coro().close()
                     except BaseException:  # noqa: BLE001 (a `finally` that awaits: the next close gets further)
                         continue
                     break

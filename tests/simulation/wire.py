@@ -103,7 +103,8 @@ class Wire:
             self._break(process, server, effect, answer)
         else:
             loop.post(loop.wire, there_s, self._arrive, process, back_s, effect, answer)
-        return await answer
+        result: T = await answer
+        return result
 
     def _arrive(self, process: Process, back_s: float, effect: Callable[[], Any], answer: asyncio.Future[Any]) -> None:
         try:

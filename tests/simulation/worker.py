@@ -104,7 +104,8 @@ class Worker:
         plain = None
         if not world.fenced:
             plain = Producer()
-        owner = Owner(shared, RedisClient(world.redis, world.wire), fenced=world.fenced, plain=plain)
+        redis: Any = RedisClient(world.redis, world.wire)
+        owner = Owner(shared, redis, fenced=world.fenced, plain=plain)
         self.owner = owner
         if world.published:
             self.adopt(world.published)

@@ -59,7 +59,7 @@ class World:
         self.compacts = self.fenced
         self.trace: list[tuple[Any, ...]] = []
         self.kinds: Counter[str] = Counter()
-        self.loop = Loop(rng, disorder=0.0 if story else rng.choice((0.0, 0.0, 0.3)))
+        self.loop = Loop(rng, disorder=0.0 if story else rng.choice((0.0, 0.0, 0.3)))  # type: ignore[abstract]
         self.loop.world = self  # type: ignore[attr-defined]
         self.wire = Wire(self.loop, rng)
         self.settings = _settings(1 if story else rng.choice((1, 1, 2)), rng.choice(("event", "wall")))
@@ -146,8 +146,13 @@ class World:
         """Stop a process and let it go on later; paused for long its session ends."""
         process = worker.process
         process.paused = True
+
+        def expire() -> None:
+            if process.paused:
+                self.group.evict(worker.name, 0.0)
+
         if for_s > 3.0:
-            self.later(3.0, lambda: process.paused and self.group.evict(worker.name, 0.0))
+            self.later(3.0, expire)
 
         def wake() -> None:
             process.paused = False

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from stream.decode import Decoded, Decoder, Portion
+
 NOW_MS = 1_760_000_000_000
+ITEMS = [{"product_id": "p1", "price": 10.01, "quantity": 3}, {"product_id": "p2", "price": 0.005}]
 
 EVENTS: tuple[dict[str, Any], ...] = (
     {"event_type": "view_item", "product_id": "p1", "price": 9.99, "category": "shoes"},
@@ -103,3 +107,20 @@ def records(count: int, rng: random.Random, *, spoilt: float = 0.1) -> list[Raw]
         value = orjson.dumps(mutate(event(fields, number), rng))
         found.append(Raw(spoil(value, rng) if rng.random() < spoilt else value, offset=number))
     return found
+
+
+def raw(values: Sequence[Any]) -> list[Raw]:
+    """Records of values (bytes as they are, anything else as JSON) from offset 100 on."""
+    return [Raw(v if v is None or isinstance(v, bytes) else orjson.dumps(v), 100 + at) for at, v in enumerate(values)]
+
+
+def decode(*values: Any, source: int = 0, **settings: Any) -> Decoded:
+    """Decode values from offset 100 on."""
+    log = raw(values)
+    decoder = Decoder(**({"currency": "USD", "currency_digits": 2} | settings))
+    return decoder.decode([Portion(1, source, log)], NOW_MS)[1]
+
+
+def canonical(**fields: Any) -> dict[str, Any]:
+    """An event that is accepted, with other fields."""
+    return event({"event_type": "view_item", "product_id": "p1", **fields})

@@ -1,29 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import pytest
 
 from schemas.kinds import Kind
-from stream.decode import CHUNK_RECORDS, OTHER_NAMES, RECORD_BYTES_MAX, Decoded, Decoder, Portion
+from stream.decode import CHUNK_RECORDS, OTHER_NAMES, RECORD_BYTES_MAX, Decoded
 from stream.extract_sparse import text_hashes
-from tests.stream.decode_kit import NOW_MS, Raw, event
-
-ITEMS = [{"product_id": "p1", "price": 10.01, "quantity": 3}, {"product_id": "p2", "price": 0.005}]
-
-
-def raw(values: Sequence[Any]) -> list[Raw]:
-    """Records of values (bytes as they are, anything else as JSON) from offset 100 on."""
-    return [Raw(v if v is None or isinstance(v, bytes) else orjson.dumps(v), 100 + at) for at, v in enumerate(values)]
-
-
-def decode(*values: Any, source: int = 0, **settings: Any) -> Decoded:
-    """Decode values from offset 100 on."""
-    log = raw(values)
-    decoder = Decoder(**({"currency": "USD", "currency_digits": 2} | settings))
-    return decoder.decode([Portion(1, source, log)], NOW_MS)[1]
+from tests.stream.decode_kit import ITEMS, NOW_MS, canonical, decode, event
 
 
 def one(**fields: Any) -> Decoded:
@@ -40,10 +25,6 @@ def reason(value: Any, **settings: Any) -> str:
     (letter,) = decoded.letters
     assert letter.value == (value if value is None or isinstance(value, bytes) else orjson.dumps(value))
     return letter.reason
-
-
-def canonical(**fields: Any) -> dict[str, Any]:
-    return event({"event_type": "view_item", "product_id": "p1", **fields})
 
 
 def product(*names: str) -> list[int]:
@@ -370,31 +351,6 @@ def test_segments_money_is_revenue_before_total_before_value() -> None:
     assert amount(revenue=1, total=2, value=3) == [100]
     assert amount(total=2, value=3) == [200]
     assert amount(products=[{"sku": "s", "price": 2.5, "quantity": 2}]) == [500]
-
-
-def test_two_sources_are_one_batch_whose_sparse_columns_point_into_it() -> None:
-    clicks = [canonical(), b"{", event({"event_type": "add_to_cart", "product_id": "p"})]
-    orders = [event({"event_type": "purchase", "value": 1, "items": ITEMS}), b"["]
-    decoder = Decoder(currency="USD", currency_digits=2)
-    decoded = decoder.decode([Portion(1, 0, raw(clicks)), Portion(1, 1, raw(orders))], NOW_MS)[1]
-    assert decoded.batch.source.tolist() == [0, 0, 1]
-    assert decoded.batch.offset.tolist() == [100, 102, 100]
-    assert sorted(decoded.batch.item_event.tolist()) == [0, 1, 2, 2]
-    assert (decoded.batch.cart_event.tolist(), decoded.batch.order_event.tolist()) == ([1], [2])
-    assert [(letter.source, letter.offset) for letter in decoded.letters] == [(0, 101), (1, 101)]
-    assert decoded.undecodable == 2
-
-
-def test_nothing_read_is_an_empty_batch() -> None:
-    decoded = decode()
-    assert (len(decoded.batch), decoded.letters) == (0, [])
-
-
-def test_offsets_with_gaps_are_kept() -> None:
-    value = orjson.dumps(canonical())
-    decoder = Decoder(currency="USD", currency_digits=2)
-    batch = decoder.decode([Portion(0, 0, [Raw(value, offset) for offset in (1, 2, 9, 10)])], NOW_MS)[0].batch
-    assert batch.offset.tolist() == [1, 2, 9, 10]
 
 
 def test_hashes_are_those_that_rows_were_written_with() -> None:

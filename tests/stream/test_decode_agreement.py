@@ -75,8 +75,9 @@ def facts(decoded: Decoded) -> list[Any]:
     """Everything that was decoded, in a form that compares; the order of products within a batch means nothing."""
     batch = decoded.batch
     items = sorted(zip(batch.item_event.tolist(), batch.item_product.tolist(), strict=True))
-    columns = [name for name in EventBatch.__slots__ if not name.startswith("item_")]
-    return [decoded.letters, decoded.custom, decoded.without_id, decoded.undecodable, items] + [
+    columns = [name for name in EventBatch.__slots__ if not name.startswith("item_") and name != "cart_names"]
+    names = [batch.cart_names.get(product) for product in batch.cart_product.tolist()]
+    return [decoded.letters, decoded.custom, decoded.without_id, decoded.undecodable, items, names] + [
         list(getattr(batch, name)) for name in columns
     ]
 
@@ -149,6 +150,9 @@ def assert_equal(whole: EventBatch, parts: list[EventBatch]) -> None:
     starts = np.cumsum([0, *(len(part) for part in parts)])
     for name in EventBatch.__slots__:
         expected = getattr(whole, name)
+        if name == "cart_names":
+            assert expected == {product: said for part in parts for product, said in part.cart_names.items()}
+            continue
         if isinstance(expected, list):
             assert expected == [value for part in parts for value in getattr(part, name)]
             continue

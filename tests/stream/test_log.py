@@ -67,3 +67,17 @@ def test_a_command_can_silence_the_client_libraries() -> None:
     log.configure(stream=out, clients=False)
     logging.getLogger("kafka.conn").error("connect attempt failed")
     assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize("secret", ["hunter2", 'it\'s "odd"\\', "zwölf\n"])
+def test_a_secret_is_stars_however_a_library_spells_it(secret: str) -> None:
+    out = io.StringIO()
+    log.configure("debug", stream=out, secrets=[secret])
+    logging.getLogger("kafka.x").debug("configured with %s", {"sasl_plain_password": secret})
+    logging.getLogger("kafka.x").debug("configured with %s", secret)
+    log.get("x").info("said", password=secret)
+    first, second, third = map(json.loads, out.getvalue().splitlines())
+    assert "*****" in first["event"]
+    assert secret.strip() not in first["event"]
+    assert second["event"] == "configured with *****"
+    assert third["password"] == "*****"
