@@ -191,11 +191,13 @@ class Partition:
 
     async def write_view(self, records: list[Record]) -> None:
         """Write Redis records; a Redis that does not answer is waited for, a wiped one is rebuilt from state."""
-        try:
-            await self.patiently(lambda: self.view.write(records))
-        except Wiped:
-            await self._reclaim()
-            await self.patiently(lambda: self.view.write(records))
+        while True:
+            try:
+                await self.patiently(lambda: self.view.write(records))
+                break
+            except Wiped:
+                # Also between a claim and the write that follows it.
+                await self._reclaim()
         hit("redis_written")
 
     async def check_view(self) -> None:
