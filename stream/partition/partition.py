@@ -174,7 +174,7 @@ class Partition:
         async with self.lock:
             self.meta.topics, self.meta.reasons, self.meta.clock = positions, reasons, clock
             await self.write_meta()
-            if time.monotonic() - self._pruned_at >= PRUNE_S:
+            if self.table.crowded or time.monotonic() - self._pruned_at >= PRUNE_S:
                 self._pruned_at = time.monotonic()
                 self.table.prune(self.watermarks.oldest)
         hit("dirty_flushed")
