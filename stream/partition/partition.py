@@ -82,6 +82,7 @@ class Partition:
         self.rules = Rules(margin=settings.margin, dwell_ms=settings.dwell_s * 1000)
         self.inbox = Inbox(settings.group_max_records)
         self.lock = asyncio.Lock()
+        self._flushing = asyncio.Lock()
         self.rebuilding: asyncio.Task[None] | None = None
         self._pruned_at = time.monotonic()
         self.limit = StopLimit(
@@ -157,7 +158,14 @@ class Partition:
         hit("model_swapped")
 
     async def flush(self) -> None:
-        """Write the rows of all dirty customers and the partition's own row: what must precede an offset commit."""
+        """Write the rows of all dirty customers and the partition's own row: what must precede an offset commit.
+
+        One after the other: of two at once, the one that counted first could write its counts last, behind a commit.
+        """
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         async with self.lock:
             dirty = np.flatnonzero(self.table.dirty)
             positions, reasons = copy.deepcopy(self.positions), dict(self.reasons)
