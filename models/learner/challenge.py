@@ -73,11 +73,11 @@ def challenge(
     assigned = squared_distances(transform.apply(vectors), centroids).argmin(axis=1)
     held = squared_distances(scaled, serving)[np.arange(len(assigned)), assigned]
     refined = _finished(scaled, scale, serving)
-    errors = [_errors(scaled, some.centroids) for some in (refined, fresh)]
+    continued, anew = (_errors(scaled, some.centroids) for some in (refined, fresh))
     flattery = FLATTERY * len(centroids) / len(vectors)
     sure = YOUNG_SURE if young else SURE
-    gains = [_gain(held, some, sure) - flattery for some in errors]
-    between = _gain(*errors, sure)
+    gains = [_gain(held, some, sure) - flattery for some in (continued, anew)]
+    between = _gain(continued, anew, sure)
     if fresh.k == len(centroids) and between >= (YOUNG_GAIN if young else FRESH_GAIN) and gains[1] >= REFINED_GAIN:
         return Challenge("fresh", fresh, gains[1])
     if gains[0] >= REFINED_GAIN:
