@@ -113,8 +113,7 @@ def _contribution(each: Contribution, against: float, settings: Settings) -> dic
 
 
 def _money(settings: Settings) -> cards.Money:
-    digits, currency = settings.currency_digits, settings.currency
-    return lambda minor: f"{minor / 10**digits:,.{digits}f} {currency}"
+    return cards.money_in(settings.currency, settings.currency_digits)
 
 
 def _snapshot(settings: Settings) -> ModelSnapshot:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import features
+from models import cards, features
 from models.apply import Watermarks, apply
 from models.assign import NO_SEGMENT, Model, assign
 from models.batch import SOURCES
@@ -197,6 +197,7 @@ def run(
         scaled=school.scaled(shop.vectors(shop.everybody)),
         truth_agreement=None,
         batch_truth_agreement=None,
+        money=cards.money_in(settings.currency, settings.currency_digits),
     )
 
 

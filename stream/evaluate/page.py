@@ -44,7 +44,7 @@ def _cards(outcome: Outcome) -> str:
     cards = [
         f'<div class=card style="border-left-color: {colour_of(place)}"><b>{escape(card["name"])}</b>'
         f"<small>{card['share']:.1%}, {card['size']:,} customers, id {card['id']}</small>"
-        f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in card['contrasts'])}</ul></div>"
+        f"<p>{escape(card['sentence'])}</p></div>"
         for place, card in enumerate(outcome.cards())
     ]
     return f"<div class=cards>{''.join(cards)}</div>"

@@ -86,7 +86,7 @@ def _segments(outcome: Outcome) -> list[str]:
     lines = ["SEGMENTS"]
     for card in outcome.cards():
         lines.append(f"{card['share']:6.1%}  {card['size']:>8,}  {card['name']} ({card['id']})")
-        lines += [f"                    {contrast}" for contrast in card["contrasts"]]
+        lines += [f"                  {each['z']:+.1f} sd  {each['words']}" for each in card["contrasts"]]
     return lines
 
 
