@@ -229,6 +229,15 @@ class CustomerTable:
             return np.empty(0)
         return np.concatenate([block[:, position] for block in self.blocks])[: len(self.ids)]
 
+    def span(self, name: str, start: int, end: int) -> NDArray[np.float64]:
+        """(end - start,) copy of one column of the slots from `start` to before `end`."""
+        position, found = POSITION[name], np.empty(end - start)
+        for number in range(start >> _BLOCK_BITS, (end + BLOCK - 1) >> _BLOCK_BITS):
+            first = number << _BLOCK_BITS
+            low, high = max(start, first), min(end, first + BLOCK)
+            found[low - start : high - start] = self.blocks[number][low - first : high - first, position]
+        return found
+
     def settle_carts(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
         """Settle the carts of T slots that have one, and set the cart columns of their rows (T, WIDTH) in place."""
         held = self.carts.settle(slots, rows[:, COL.last_seen], rows[:, COL.last_order_at])

@@ -7,7 +7,7 @@ still cancels it. Each reminder of a cart is due once.
 A cart is named by the time at which it was opened, as that was known when its first reminder was due. It ends when an
 order, a clear or a removal empties it; what is put in afterwards is another cart. A reminder that was sent is
 **withdrawn** where an event that arrives late shows that the cart had ended when it was due, or that it was in use then
-and the silence has not been long enough since. A cart that a reminder stood for, and that is ordered, is **recovered**.
+and no silence long enough followed (`models.reuse`). A cart that is ordered while a reminder stands is **recovered**.
 
 Who was reminded of what is kept in the published columns `told_...` of one cart a customer: the newest one that a
 reminder was due for.
@@ -113,9 +113,9 @@ def end(rows: Floats, slots: NDArray[np.int64], ended: Ended) -> list[Told]:
 
 
 def remind(rows: Floats, now_ms: float, timers: Timers) -> tuple[list[Told], int]:
-    """Note in `rows` which reminders are due; say them, those to withdraw, and how many were too old to send."""
+    """Note in `rows` which reminders are due; say them, and how many were too old to send."""
     told, passed_over = _remind(rows, now_ms, timers.delays, timers.grace_ms, timers.oldest_ms)
-    return [Told(int(at), int(what), cart, int(n), due_ms, 0.0) for at, what, cart, n, due_ms in told], passed_over
+    return [Told(int(at), ABANDONED_TOLD, cart, int(n), due_ms, 0.0) for at, cart, n, due_ms in told], passed_over
 
 
 @compiled
@@ -143,8 +143,8 @@ def _due(rows: Floats, delays: Floats, grace: float) -> Floats:
 @compiled
 def _remind(
     rows: Floats, now: float, delays: Floats, grace: float, oldest: float
-) -> tuple[list[tuple[int, int, float, int, float]], int]:
-    told = [(0, 0, 0.0, 0, 0.0) for _ in range(0)]
+) -> tuple[list[tuple[int, float, int, float]], int]:
+    told = [(0, 0.0, 0, 0.0) for _ in range(0)]
     passed_over = 0
     for at in range(len(rows)):
         row = rows[at]
@@ -153,14 +153,6 @@ def _remind(
                 row[COL.told_passed] = ENDED
             continue
         touched, same = row[COL.cart_touched_at], _same(row)
-        if same:
-            for number in range(len(delays), 0, -1):
-                was_due = row[COL.told_due1 + number - 1]
-                in_use = was_due - delays[number - 1] < touched <= was_due
-                if was_due > 0 and in_use and now < touched + delays[number - 1] + grace:
-                    told.append((at, WITHDRAWN, row[COL.told_cart], number, was_due))
-                    row[COL.told_due1 + number - 1] = 0.0
-                    row[COL.told_passed] = number - 1
         passed = int(row[COL.told_passed]) if same else 0
         while passed < len(delays) and now >= touched + delays[passed] + grace:
             if not same:
@@ -170,7 +162,7 @@ def _remind(
                 passed_over += 1
             else:
                 row[COL.told_due1 + passed] = touched + delays[passed]
-                told.append((at, ABANDONED_TOLD, row[COL.told_cart], passed + 1, touched + delays[passed]))
+                told.append((at, row[COL.told_cart], passed + 1, touched + delays[passed]))
             passed += 1
             row[COL.told_passed] = passed
     return told, passed_over

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models import features, reminders, rows
+from models import features, reminders, reuse, rows
 from models.agenda import Agenda
 from models.apply import Applied, Watermarks, apply
 from models.assign import Model
@@ -31,6 +31,7 @@ from stream.partition.log import PartitionLog
 from stream.partition.meta import META_KEY, TopicPosition
 from stream.partition.shared import Shared
 from stream.partition.sweep import Sweep
+from stream.partition.upkeep import Upkeep
 from stream.partition.viewed import SLICE, Viewed
 from stream.redis_view.view import RedisView
 
@@ -72,6 +73,7 @@ class Partition(Viewed):
         self.inbox = Inbox(settings.group_max_records)
         self.agenda = Agenda(settings.cart_timers, self.rules, settings.sweep_s * 1000)
         self.sweep = Sweep(self)
+        self.upkeep = Upkeep(self)
         self._pruned_at = time.monotonic()
         self.limit = StopLimit(
             partition=number, window=settings.dead_letter_stop_window, ratio=settings.dead_letter_stop_ratio
@@ -97,7 +99,7 @@ class Partition(Viewed):
                     hit("applied")
                     await self._bury(_strangers(batch, applied.refused), group)
                     # 3. Assign: whose record changes?
-                    judged = self._judge(applied.touched, applied.rows, "behaviour", applied.ended)
+                    judged = self._judge(applied.touched, applied.rows, "behaviour", applied)
                     # 4. and 5. Changelog rows, then change events, cart triggers and Redis.
                     await self.publish(applied.touched, judged)
                     done.append((applied, judged))
@@ -148,7 +150,7 @@ class Partition(Viewed):
 
     def judge(self, slots: NDArray[np.int64], reason: str, forced: NDArray[np.bool_] | None = None) -> Judged:
         """Judge the customers at sorted slots for another reason than their events; `forced` as in `_judge`."""
-        return self._judge(slots, self.table.gather(slots), reason, reminders.NOTHING_ENDED, forced)
+        return self._judge(slots, self.table.gather(slots), reason, forced=forced)
 
     def plan(self, slots: NDArray[np.int64]) -> None:
         """Say when time alone may next change these customers, who were judged just now."""
@@ -235,16 +237,18 @@ class Partition(Viewed):
         slots: NDArray[np.int64],
         said: NDArray[np.float64],
         reason: str,
-        ended: reminders.Ended = reminders.NOTHING_ENDED,
+        applied: Applied | None = None,
         forced: NDArray[np.bool_] | None = None,
     ) -> Judged:
         """Judge the customers at sorted `slots`, whose rows `said` holds, and write back what is published.
 
-        `ended`: carts that ended. `forced` (T,): whose record is published although nothing in it changed.
+        `applied`: what happened to them. `forced` (T,): whose record is published although nothing in it changed.
         """
         now_ms, timers = self.now_ms, self.agenda.timers
-        before = said[:, _TOLD].copy()
-        told = reminders.end(said, slots, ended)
+        before, told = said[:, _TOLD].copy(), []
+        if applied is not None:
+            told = reminders.end(said, slots, applied.ended)
+            told += reuse.withdraw(said, slots, applied.cart_touched, self.table.carts, now_ms, timers)
         due, passed_over = reminders.remind(said, now_ms, timers)
         told += due
         self.shared.metrics.count("cart_reminders_too_old", passed_over)
@@ -268,6 +272,7 @@ class Partition(Viewed):
         )
         self.seq = judged.seq
         if told:
+            self.shared.metrics.count("cart_triggers", len(told))
             currency = self.shared.settings.currency
             triggers.note(self.table, told, slots, said, names=self.meta.names, currency=currency)
         # Whom nobody is told of is written with the next flush.

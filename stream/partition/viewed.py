@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from models.columns import COL, CustomerTable
 from stream.failpoints import hit
@@ -47,14 +48,33 @@ class Viewed:
         """Write the partition's own row; an acked write also proves that this worker still owns the partition."""
         await self.writer.write([(META_KEY, self.meta.encode())])
 
-    async def write_view(self, records: list[Record]) -> None:
-        """Write Redis records; a Redis that does not answer is waited for, a wiped one is rebuilt from state."""
+    async def write_view(self, records: list[Record]) -> int:
+        """Write Redis records; a Redis that does not answer is waited for, a wiped one is rebuilt from state.
+
+        Returns how many were newer than what Redis had.
+        """
         try:
-            await self.patiently(lambda: self.view.write(records))
+            written = await self.patiently(lambda: self.view.write(records))
         except Wiped:
             await self._reclaim()
-            await self.patiently(lambda: self.view.write(records))
+            written = await self.patiently(lambda: self.view.write(records))
         hit("redis_written")
+        return written
+
+    async def rewrite(self, slots: NDArray[np.int64]) -> None:
+        """Write the records of customers again, where Redis has lost them; what it had lost is counted."""
+        if self.rebuilding is not None:
+            return
+        async with self.lock:
+            said = self.table.gather(slots)
+            known = said[:, COL.rev] > 0
+            ids = [self.table.ids[slot] for slot in slots[known].tolist()]
+            rebuilds = self.shared.metrics.counters["redis_rebuilds"]
+            repaired = await self.write_view(publish.records(ids, said[known], self.meta.names))
+        self.shared.metrics.count("records_rechecked", len(ids))
+        if repaired and rebuilds == self.shared.metrics.counters["redis_rebuilds"]:
+            log.warning("redis_lost_writes", partition=self.number, records=repaired)
+            self.shared.metrics.count("records_repaired", repaired)
 
     async def check_view(self) -> None:
         """Look whether Redis lost its data; if so claim it anew and write every record again."""

@@ -24,6 +24,7 @@ from tests.simulation.loop import Loop, Stuck
 from tests.simulation.redis_server import RedisServer
 from tests.simulation.served import model
 from tests.simulation.traffic import START_MS, Sent, Shoppers, topic_of
+from tests.simulation.triggered import TriggerReader, carts_at_rest
 from tests.simulation.wire import Wire
 from tests.simulation.worker import Worker, idle
 
@@ -45,6 +46,10 @@ def _settings(partitions: int, clock: str) -> Settings:
         commit_interval_s=1.0,
         redis_check_s=2.0,
         future_tolerance_s=86_400,
+        replay_step_s=3_600,
+        cart_reminders_s="1800,7200",
+        # Nothing is too old to be told: on the system's clock everything lies 90 days back.
+        cart_oldest_s=31_536_000,
     ).model_copy(update={"group_max_records": 6})
 
 
@@ -65,7 +70,7 @@ class World:
         self.settings = _settings(1 if story else rng.choice((1, 1, 2)), rng.choice(("event", "wall")))
         self.broker = Broker(fences=self.fenced)
         self.redis = RedisServer()
-        self.redis_reader, self.subscriber = RedisReader(), Subscriber()
+        self.redis_reader, self.subscriber, self.triggers = RedisReader(), Subscriber(), TriggerReader()
         self.redis.on_write = self._redis_written
         self.broker.on_append = self._appended
         self.group = Group(self.loop, rng, self.settings.partitions, self.note)
@@ -214,6 +219,7 @@ class World:
         self.note("log", topic, partition, offset, by, said)
         try:
             self.subscriber.read(topic, partition, offset, payloads, by)
+            self.triggers.read(topic, partition, offset, payloads, by)
         except Violation as violation:
             self.fail(violation)
 
@@ -316,7 +322,7 @@ class World:
             if worker.owner is not None and worker.flow is not None
             for number, partition in sorted(worker.owner.partitions.items())
             if self.group.owner(number) == worker.name
-            for difference in at_rest(self, partition)
+            for difference in (*at_rest(self, partition), *carts_at_rest(self, partition))
         ]
         if found:
             raise Violation("at rest: " + "; ".join(found))
