@@ -46,6 +46,13 @@ class Agenda:
             times = horizon.looks(rows, now_ms, model, yardsticks, self._rules, period_ms=self._period_ms)
             self.segments.set(slots, _whole(times))
 
+    def forget(self, slot: int, last: int, now_ms: float) -> None:
+        """Follow `CustomerTable.forget`; whoever took the slot over is looked at next time, lest a sweep missed it."""
+        self.carts.move(last, slot)
+        self.segments.move(last, slot)
+        if last != slot:
+            self.segments.advance(np.array([slot]), int(now_ms))
+
     def take(self, now_ms: int) -> Slots:
         """Take out who is due: first those with cart timers, in order of time, then the others."""
         carts, segments = self.carts.take(now_ms), self.segments.take(now_ms)

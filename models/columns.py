@@ -248,6 +248,27 @@ class CustomerTable:
         values, sizes = np.unique(self.column(name).astype(np.int64), return_counts=True)
         return dict(zip(values.tolist(), sizes.tolist(), strict=True))
 
+    def forget(self, slot: int) -> int:
+        """Let go of everything of one customer; the last customer takes the slot. Returns the slot that is no more."""
+        last = len(self) - 1
+        here, there = np.array([slot]), np.array([last])
+        for recent in (self.recent_events, self.recent_orders):
+            recent.move(last, slot)
+        self.carts.put(slot, self.carts.blobs.get(last) if last != slot else None)
+        self.carts.put(last, None)
+        self.triggers.pop(slot, None)
+        if last != slot and last in self.triggers:
+            self.triggers[slot] = self.triggers.pop(last)
+        self.scatter(here, self.gather(there))
+        self.scatter(there, EMPTY_ROW[None, :])
+        self._dirty[slot], self._dirty[last] = self._dirty[last] and last != slot, False
+        self.index.put(self.ids[slot], -1)
+        if last != slot:
+            self.index.put(self.ids[last], slot)
+            self.ids[slot] = self.ids[last]
+        del self.ids[last]
+        return last
+
     def prune(self, oldest_watermark_ms: int) -> int:
         """Forget recent ids that no event in time can repeat any more; how many customers' sets were freed.
 

@@ -71,6 +71,13 @@ class DueTimes:
         found[known] = self._times[slots[known]]
         return found
 
+    def move(self, source: int, target: int) -> None:
+        """Give slot `target` the due time of `source`, which then has none; the same slot: it has none."""
+        time_ms = self.times(np.array([source])) if source != target else np.array([NEVER])
+        self.set(np.array([target]), time_ms)
+        if source != target:
+            self.set(np.array([source]), np.array([NEVER]))
+
     def any_by(self, time_ms: int) -> bool:
         """Whether anybody is due by then."""
         if time_ms < self._reach_ms:

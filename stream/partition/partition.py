@@ -181,6 +181,7 @@ class Partition(Viewed):
         for start in range(0, len(dirty), SLICE):
             async with self.lock:
                 slots = dirty[start : start + SLICE]
+                slots = slots[slots < len(self.table)]
                 slots = slots[self.table.dirty[slots]]
                 await self.writer.write(rows.encode(self.table, slots))
                 self.table.dirty[slots] = False

@@ -96,7 +96,8 @@ class Sweep:
     async def _pass(self, slots: NDArray[np.int64]) -> None:
         """Judge some customers because time passed, publish what changed, and plan when to look again."""
         partition = self._partition
-        slots = np.sort(slots)
+        # Somebody may have been forgotten since they were taken from the agenda.
+        slots = np.sort(slots[slots < len(partition.table)])
         judged = partition.judge(slots, "time")
         await partition.publish(slots, judged)
         partition.plan(slots)

@@ -51,11 +51,11 @@ class Upkeep:
         if partition.clock.mode == "event" or partition.model is None:
             return
         self._refresh_due = min(self._refresh_due + self._refresh_per_tick, max(1.0, self._refresh_per_tick))
-        slots = self._seen_lately(int(self._refresh_due))
-        if not slots.size:
-            return
-        self._refresh_due -= slots.size
         async with partition.lock:
+            slots = self._seen_lately(int(self._refresh_due))
+            if not slots.size:
+                return
+            self._refresh_due -= slots.size
             judged = partition.judge(slots, "time", np.ones(len(slots), np.bool_))
             await partition.publish(slots, judged)
             partition.plan(slots)

@@ -61,11 +61,20 @@ class Viewed:
         hit("redis_written")
         return written
 
+    async def forget_view(self, keys: list[str]) -> None:
+        """Remove Redis records, with the patience of `write_view`; the lock is held."""
+        try:
+            await self.patiently(lambda: self.view.forget(keys))
+        except Wiped:
+            await self._reclaim()
+            await self.patiently(lambda: self.view.forget(keys))
+
     async def rewrite(self, slots: NDArray[np.int64]) -> None:
         """Write the records of customers again, where Redis has lost them; what it had lost is counted."""
         if self.rebuilding is not None:
             return
         async with self.lock:
+            slots = slots[slots < len(self.table)]
             said = self.table.gather(slots)
             known = said[:, COL.rev] > 0
             ids = [self.table.ids[slot] for slot in slots[known].tolist()]
