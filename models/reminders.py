@@ -119,10 +119,22 @@ def remind(rows: Floats, now_ms: float, timers: Timers) -> tuple[list[Told], int
 
 
 @compiled
-def _same(row: Floats) -> bool:
-    """Whether the cart that is open is the one that was reminded of last; not that, if all that it held aged away."""
+def _passed(row: Floats) -> int:
+    """How many reminders of the cart that is open were due so far; -1 where nobody was reminded of it."""
+    # Another one, if all that the one reminded of held aged away.
     aged = row[COL.cart_opened_at] > row[COL.told_cart] and row[COL.told_cart] <= row[COL.last_seen] - WINDOW_MS
-    return bool(row[COL.told_cart] > 0 and row[COL.told_passed] >= 0 and not aged)
+    if row[COL.told_cart] <= 0 or aged:
+        return -1
+    if row[COL.told_passed] >= 0:
+        return int(row[COL.told_passed])
+    if row[COL.cart_opened_at] != row[COL.told_cart]:
+        return -1
+    # It was taken for emptied until something came late that it had held all the time.
+    standing = 0
+    for number in range(1, REMINDERS_MAX + 1):
+        if row[COL.told_due1 + number - 1] > 0:
+            standing = number
+    return standing
 
 
 @compiled
@@ -132,7 +144,7 @@ def _due(rows: Floats, delays: Floats, grace: float) -> Floats:
         row = rows[at]
         if row[COL.cart_items] <= 0:
             continue
-        passed = int(row[COL.told_passed]) if _same(row) else 0
+        passed = max(_passed(row), 0)
         if passed < len(delays):
             found[at] = row[COL.cart_touched_at] + delays[passed] + grace
         if row[COL.cart_state] != ABANDONED:
@@ -152,8 +164,11 @@ def _remind(
             if row[COL.told_passed] > 0:
                 row[COL.told_passed] = ENDED
             continue
-        touched, same = row[COL.cart_touched_at], _same(row)
-        passed = int(row[COL.told_passed]) if same else 0
+        touched, passed = row[COL.cart_touched_at], _passed(row)
+        same = passed >= 0
+        if same:
+            row[COL.told_passed] = passed
+        passed = max(passed, 0)
         while passed < len(delays) and now >= touched + delays[passed] + grace:
             if not same:
                 row[COL.told_cart], same = row[COL.cart_opened_at], True

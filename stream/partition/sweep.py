@@ -70,9 +70,11 @@ class Sweep:
         partition, none = self._partition, np.empty(0, np.int64)
         if partition.clock.mode == "wall" or not len(batch):
             return none, []
-        now_ms, timers = partition.now_ms, partition.agenda.timers
+        timers = partition.agenda.timers
         step_ms = self._settings.replay_step_s * 1000
         newest, oldest = int(batch.time_ms.max()), int(batch.time_ms.min())
+        # Before its first event a partition has no time of its own.
+        now_ms = partition.clock.now(oldest)
         soonest = int(timers.delays_ms[0] + timers.grace_ms)
         same_step = newest // step_ms == min(now_ms, oldest) // step_ms
         if same_step and newest - oldest < soonest and not partition.agenda.carts.any_by(newest):
@@ -80,7 +82,7 @@ class Sweep:
         order, met = pacing.meetings(batch)
         slots = partition.table.index.find(batch.customer)
         due_ms = np.where(slots < 0, NEVER, partition.agenda.carts.times(slots))
-        return order, pacing.cuts(batch, order, np.maximum(met, now_ms), due_ms, timers, step_ms=step_ms)
+        return order, pacing.cuts(batch, order, np.maximum(met, now_ms), due_ms, timers, now_ms, step_ms=step_ms)
 
     async def _pass_until(self, batch: EventBatch, place: int) -> None:
         """Let the clock meet an event that is not applied yet, and time pass until then."""

@@ -21,12 +21,18 @@ WAIT = HALF_HOUR + GRACE
 MINUTE = 60_000
 
 
-def cut(events: list[Event], due: dict[str, int] | None = None, *, step: int = DAY) -> list[list[int]]:
+def cut(
+    events: list[Event], due: dict[str, int] | None = None, *, step: int = DAY, now: int | None = None
+) -> list[list[int]]:
     """The ids' numbers (place in the list) of the parts into which a group falls."""
     batch = batch_of(numbered(events))
     order, met = pacing.meetings(batch)
     due_ms = np.array([(due or {}).get(each.customer, NEVER) for each in events])
-    places = [0, *pacing.cuts(batch, order, met, due_ms, TIMERS, step_ms=step), len(events)]
+    places = [
+        0,
+        *pacing.cuts(batch, order, met, due_ms, TIMERS, START if now is None else now, step_ms=step),
+        len(events),
+    ]
     return [order[a:b].tolist() for a, b in pairwise(places)]
 
 
@@ -47,7 +53,8 @@ def test_time_passes_once_a_step():
     views = [event(number, number * HOUR, Kind.VIEW_ITEM) for number in range(3)]
     whole = START - START % HOUR
     shifted = [Event(**{**vars(each), "time": whole + number * HOUR + 1}) for number, each in enumerate(views)]
-    assert cut(shifted, step=HOUR) == [[0], [1], [2]]
+    assert cut(shifted, step=HOUR, now=whole) == [[0], [1], [2]]
+    assert cut(shifted, step=HOUR, now=whole - 1) == [[], [0], [1], [2]]
 
 
 def test_the_clock_meets_a_late_event_with_the_one_before_it_of_the_same_topic():
@@ -71,7 +78,7 @@ def test_between_two_events_of_a_cart_that_lie_a_wait_apart_there_is_always_a_cu
         events.append((buy if buys else add)(number, time, customer=customer))
     batch = batch_of(numbered(events))
     order, met = pacing.meetings(batch)
-    cuts = pacing.cuts(batch, order, met, np.full(len(events), NEVER), TIMERS, step_ms=10**15)
+    cuts = pacing.cuts(batch, order, met, np.full(len(events), NEVER), TIMERS, START, step_ms=10**15)
     assert cuts == sorted(set(cuts))
     last: dict[str, int] = {}
     for place, at in enumerate(order.tolist()):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -150,44 +148,58 @@ GAPS = (MINUTE, 12 * MINUTE, 50 * MINUTE, 3 * HALF_HOUR - MINUTE, 6 * HALF_HOUR)
 
 
 @st.composite
-def careers(draw: st.DrawFn) -> list[tuple[int, Event]]:
-    """(when it arrives, event) of one customer: adds, removes and orders, some orders and adds late."""
+def careers(draw: st.DrawFn, *, late_use: bool) -> list[tuple[int, Event]]:
+    """(when it arrives, event) of one customer: adds, removes and orders, of which orders may be told late."""
     time, found = 0, []
     for number in range(draw(st.integers(1, 14))):
         time += draw(st.sampled_from(GAPS))
         kind = draw(st.sampled_from("aaarb"))
-        made = {"a": add, "r": remove, "b": buy}[kind](number, time)
-        if kind != "b":
+        if kind == "b":
+            made = buy(number, time)
+        else:
             made = {"a": add, "r": remove}[kind](number, time, product=draw(st.integers(1, 2)))
-        late = draw(st.sampled_from((0, 0, 40 * MINUTE, 5 * HALF_HOUR)))
+        late = draw(st.sampled_from((0, 0, 40 * MINUTE, 5 * HALF_HOUR))) if kind == "b" or late_use else 0
         found.append((time + late, made))
     return sorted(found, key=lambda each: each[0])
 
 
-@settings(deadline=None)
-@given(careers(), st.sampled_from(((HALF_HOUR,), DELAYS)))
-def test_what_stands_in_the_end_is_what_the_oracle_reads_off_the_whole_history(
-    career: list[tuple[int, Event]], delays: tuple[int, ...]
-):
-    shop = Shop(timers(delays))
-    end = START + career[-1][0] + DAY
-    now = START
+def lived(career: list[tuple[int, Event]], delays: tuple[int, ...]) -> tuple[Shop, int]:
+    """A shop in which all of it happened, a day later; and its time."""
+    shop, now = Shop(timers(delays)), START
     for arrives, each in career:
         while now < START + arrives:
             now = min(now + 5 * MINUTE, START + arrives)
             shop.wait(now)
         shop.happen(each, now=now)
+    end = now + DAY
     while now < end:
         now += HALF_HOUR
         shop.wait(now)
+    return shop, now
+
+
+@settings(deadline=None)
+@given(careers(late_use=False), st.sampled_from(((HALF_HOUR,), DELAYS)))
+def test_what_stands_in_the_end_is_what_the_oracle_reads_off_the_whole_history(
+    career: list[tuple[int, Event]], delays: tuple[int, ...]
+):
+    shop, now = lived(career, delays)
     expected = ending([each for _, each in career], delays, GRACE, now)
-    # Use that arrives late may leave a reminder standing that is now due a little later; and a cart keeps its name.
-    assert counted(shop.standing()) == counted({(r.opened, r.number, r.due) for r in expected.reminders})
-    # An order that arrives late may have found another one of the same cart before it.
-    recovered = [number for kind, _, number, _ in shop.said() if kind == "recovered"]
-    assert len(recovered) >= len(expected.recovered)
+    assert shop.standing() == {(r.opened - START, r.number, r.due - START) for r in expected.reminders}
+    recovered = [(cart, number) for kind, cart, number, _ in shop.said() if kind == "recovered"]
+    assert recovered == [(r.opened - START, r.number) for r in expected.recovered]
 
 
-def counted(standing: set[tuple[int, int, int]]) -> Counter[int]:
-    """How many of each reminder stand."""
-    return Counter(number for _, number, _ in standing)
+@settings(deadline=None)
+@given(careers(late_use=True), st.sampled_from(((HALF_HOUR,), DELAYS)))
+def test_whatever_comes_late_no_reminder_stands_twice_and_no_silent_cart_is_forgotten(
+    career: list[tuple[int, Event]], delays: tuple[int, ...]
+):
+    shop, now = lived(career, delays)
+    standing = shop.standing()
+    assert all(due + START + delays[number - 1] <= now for _, number, due in standing)
+    if shop.state() == ABANDONED:
+        last = max(cart for _, cart, _, _ in shop.said())
+        assert {number for cart, number, _ in standing if cart == last} == set(range(1, len(delays) + 1))
+    else:
+        assert shop.state() == NONE
