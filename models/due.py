@@ -13,6 +13,8 @@ from models.slots import grown
 
 NEVER = 2**62
 WINDOW_MS = 60_000
+MOST = 50_000
+"""Slots that are taken at once: so few that it takes milliseconds, however many are due."""
 
 Slots = NDArray[np.int64]
 
@@ -28,6 +30,7 @@ class DueTimes:
 
     def __init__(self) -> None:
         self._times: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._is_near: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._size = 0
         self._reach_ms = -NEVER
         self._near: list[Slots] = []
@@ -38,8 +41,9 @@ class DueTimes:
             return
         self._grow(int(slots.max()) + 1)
         self._times[slots] = times_ms
-        near = slots[times_ms < self._reach_ms]
+        near = slots[(times_ms < self._reach_ms) & ~self._is_near[slots]]
         if near.size:
+            self._is_near[near] = True
             self._near.append(near)
 
     def advance(self, slots: Slots, time_ms: int) -> None:
@@ -48,20 +52,26 @@ class DueTimes:
             self._grow(int(slots.max()) + 1)
             self.set(slots, np.minimum(self._times[slots], time_ms))
 
-    def take(self, now_ms: int) -> Slots:
-        """Take out the slots whose time has come, in order of time, then of slot."""
+    def take(self, now_ms: int, most: int = MOST) -> Slots:
+        """Take out up to `most` slots whose time has come, in order of time, then of slot."""
         if now_ms >= self._reach_ms:
             self._reach_ms = now_ms + WINDOW_MS
             self._near = [np.flatnonzero(self._times[: self._size] < self._reach_ms)]
+            self._is_near[: self._size] = False
+            self._is_near[self._near[0]] = True
         if not self._near:
             return np.empty(0, np.int64)
-        near = np.unique(np.concatenate(self._near))
+        near = np.concatenate(self._near)
         times = self._times[near]
         come = times <= now_ms
-        rest = near[~come & (times < self._reach_ms)]
-        self._near = [rest] if rest.size else []
-        taken = near[come][np.argsort(times[come], kind="stable")]
+        if np.count_nonzero(come) > most:
+            come = times <= np.partition(times[come], most)[most]
+        taken = near[come][np.lexsort((near[come], times[come]))[:most]]
         self._times[taken] = NEVER
+        rest = near[self._times[near] < self._reach_ms]
+        self._is_near[near] = False
+        self._is_near[rest] = True
+        self._near = [rest] if rest.size else []
         return taken
 
     def times(self, slots: Slots) -> NDArray[np.int64]:
@@ -87,4 +97,5 @@ class DueTimes:
     def _grow(self, size: int) -> None:
         if size > len(self._times):
             self._times = grown(self._times, max(1024, 2 * size), fill=NEVER)
+            self._is_near = grown(self._is_near, len(self._times), fill=False)
         self._size = max(self._size, size)

@@ -58,7 +58,7 @@ async def _measure(here: Lab) -> dict[str, Any]:
     partition.shared.now_ms = lambda: now_ms  # type: ignore[method-assign] # the clock is ours here
     partition.adopt(Served(served, dict(zip(served.ids.tolist(), served.names, strict=True)), yardsticks))
     _fill(partition, rows, now_ms)
-    partition.expect_everybody()
+    await partition.expect_everybody()
     pass_s = _whole_pass(partition, now_ms)
     first = await _sweep(partition)
     found, looked = [], 0

@@ -156,12 +156,13 @@ class Partition(Viewed):
         """Say when time alone may next change these customers, who were judged just now."""
         self.agenda.plan(slots, self.table.gather(slots), self.now_ms, self.model, self.yardsticks)
 
-    def expect_everybody(self) -> None:
+    async def expect_everybody(self) -> None:
         """Make the agenda anew, from rows."""
         self.agenda = Agenda(self.agenda.timers, self.rules, self.shared.settings.sweep_s * 1000)
         for start in range(0, len(self.table), SLICE):
             slots = np.arange(start, min(start + SLICE, len(self.table)))
             self.agenda.note(slots, self.table.gather(slots), self.now_ms)
+            await asyncio.sleep(0)
 
     def adopt(self, served: Served) -> None:
         """Use a model from the next group on."""

@@ -53,8 +53,9 @@ class Shop:
 
     def wait(self, now: int) -> None:
         """Let time pass until `now`; only who is on the agenda is looked at."""
-        slots = np.sort(self.agenda.take(now))
-        self._judge(slots, self.run.table.gather(slots), [], now)
+        while (taken := self.agenda.take(now)).size:
+            slots = np.sort(taken)
+            self._judge(slots, self.run.table.gather(slots), [], now)
 
     def _judge(self, slots: Slots, rows: NDArray[np.float64], told: list[Told], now: int) -> None:
         timers = self.agenda.timers

@@ -27,7 +27,9 @@ def test_carts_come_first_and_in_order_of_time_then_the_others() -> None:
     agenda.note(np.arange(4), rows(NOW_MS, 0, NOW_MS - 5, 0), NOW_MS)
     assert agenda.take(int(NOW_MS)).tolist() == [0, 1, 2, 3]
     assert agenda.take(int(NOW_MS) + HALF_HOUR + GRACE - 6).tolist() == []
+    agenda.segments.set(np.array([1, 2]), np.array([5, 5]))
     assert agenda.take(int(NOW_MS) + HALF_HOUR + GRACE).tolist() == [2, 0]
+    assert agenda.take(int(NOW_MS) + HALF_HOUR + GRACE).tolist() == [1, 2]
 
 
 def test_without_a_model_no_segment_is_looked_at_again() -> None:

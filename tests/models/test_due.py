@@ -40,6 +40,13 @@ def test_who_is_due_is_taken_once_in_order_of_time_as_a_dictionary_says(
     assert due.times(everybody).tolist() == [expected.get(slot, NEVER) for slot in range(-1, 42)]
 
 
+def test_of_many_who_are_due_the_earliest_are_taken_first_and_the_others_next():
+    due = DueTimes()
+    due.set(np.arange(7), np.array([3, 1, 2, 2, 2, 9, 0]))
+    assert [due.take(5, 3).tolist() for _ in range(3)] == [[6, 1, 2], [3, 4, 0], []]
+    assert due.take(9, 3).tolist() == [5]
+
+
 def test_a_clock_that_goes_back_takes_nobody_early():
     due = DueTimes()
     due.set(np.arange(2), np.array([1_000, 5_000]))
