@@ -45,6 +45,8 @@ class Careers:
         self._rng = random.Random(seed)
         self._made = 0
         self.by_customer: dict[str, list[Event]] = {}
+        self.late: set[str] = set()
+        """Customers of whom an order is told late: one can make another cart of what was one, due at another time."""
         told = [each for number in range(customers) for each in self._career(f"c{number}")]
         again = [
             Told(each.at_ms + self._rng.randrange(60 * MINUTE_MS), each.topic, each.value, each.event)
@@ -70,6 +72,8 @@ class Careers:
             event, value = self._step(customer, START_MS + minute * MINUTE_MS, step or Kind.PURCHASE)
             late = rng.choice(LATE_MIN) if step is None else 0
             self.by_customer.setdefault(customer, []).append(event)
+            if late:
+                self.late.add(customer)
             yield Told(event.time + late * MINUTE_MS, SOURCES[event.source], value, event)
 
     def _step(self, customer: str, time_ms: int, kind: Kind) -> tuple[Event, bytes]:

@@ -130,7 +130,7 @@ async def test_silence_moves_a_customer_with_reason_time_and_at_the_time_of_the_
 ) -> None:
     # Half an hour without an event is far from the centroid that an event is near to.
     monkeypatch.setattr(
-        features, "of_rows", lambda said, now: 3.0 * (now - said[:, [COL.last_seen]] >= 30 * MINUTE_MS).astype(float)
+        features, "of_rows", lambda said, now: 30.0 * (now - said[:, [COL.last_seen]] >= 30 * MINUTE_MS).astype(float)
     )
     async with owning(settings, client) as partition:
         partition.adopt(Served(model(), {4: "near", 9: "far"}))
