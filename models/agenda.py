@@ -32,14 +32,14 @@ class Agenda:
 
     def note(self, slots: Slots, rows: Floats, now_ms: float) -> None:
         """Take in customers who were judged for another reason than time; their segments are looked at next time."""
-        self.carts.set(slots, _whole(reminders.due(rows, self.timers)))
+        self.carts.set(slots, reminders.due(rows, self.timers))
         self.segments.advance(slots, int(now_ms))
 
     def plan(
         self, slots: Slots, rows: Floats, now_ms: float, model: Model | None, yardsticks: Yardsticks | None
     ) -> None:
         """Take in customers who were judged because time passed."""
-        self.carts.set(slots, _whole(reminders.due(rows, self.timers)))
+        self.carts.set(slots, reminders.due(rows, self.timers))
         if model is None:
             self.segments.set(slots, np.full(len(slots), NEVER))
         else:

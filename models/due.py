@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.slots import grown
 
 NEVER = 2**62
@@ -40,17 +41,17 @@ class DueTimes:
         if not len(slots):
             return
         self._grow(int(slots.max()) + 1)
-        self._times[slots] = times_ms
-        near = slots[(times_ms < self._reach_ms) & ~self._is_near[slots]]
+        near = _put(self._times, self._is_near, slots, times_ms, self._reach_ms)
         if near.size:
-            self._is_near[near] = True
             self._near.append(near)
 
     def advance(self, slots: Slots, time_ms: int) -> None:
         """Bring the due times of distinct slots forward to `time_ms`, where they are later."""
         if len(slots):
             self._grow(int(slots.max()) + 1)
-            self.set(slots, np.minimum(self._times[slots], time_ms))
+            near = _advance(self._times, self._is_near, slots, time_ms, self._reach_ms)
+            if near.size:
+                self._near.append(near)
 
     def take(self, now_ms: int, most: int = MOST) -> Slots:
         """Take out up to `most` slots whose time has come, in order of time, then of slot."""
@@ -99,3 +100,31 @@ class DueTimes:
             self._times = grown(self._times, max(1024, 2 * size), fill=NEVER)
             self._is_near = grown(self._is_near, len(self._times), fill=False)
         self._size = max(self._size, size)
+
+
+@compiled
+def _put(
+    times: NDArray[np.int64], is_near: NDArray[np.bool_], slots: Slots, new: NDArray[np.int64], reach_ms: int
+) -> Slots:
+    """Set the times of slots; return those that are within reach by it."""
+    near, count = np.empty(len(slots), np.int64), 0
+    for at in range(len(slots)):
+        slot = slots[at]
+        times[slot] = new[at]
+        if new[at] < reach_ms and not is_near[slot]:
+            near[count], is_near[slot] = slot, True
+            count += 1
+    return near[:count]
+
+
+@compiled
+def _advance(times: NDArray[np.int64], is_near: NDArray[np.bool_], slots: Slots, time_ms: int, reach_ms: int) -> Slots:
+    """Bring the times of slots forward; return those that are within reach by it."""
+    near, count = np.empty(len(slots), np.int64), 0
+    for at in range(len(slots)):
+        slot = slots[at]
+        times[slot] = min(times[slot], time_ms)
+        if times[slot] < reach_ms and not is_near[slot]:
+            near[count], is_near[slot] = slot, True
+            count += 1
+    return near[:count]

@@ -15,6 +15,7 @@ reminder was due for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from models.carts import WINDOW_MS
 from models.columns import COL
 from models.compiled import compiled
+from models.due import NEVER
 
 Floats = NDArray[np.float64]
 
@@ -83,19 +85,22 @@ NOTHING_ENDED = Ended(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_),
 
 def states(rows: Floats, now_ms: float, timers: Timers) -> Floats:
     """(T,) states of the carts of rows (T, WIDTH) at `now_ms`."""
-    filled = rows[:, COL.cart_items] > 0
-    silent = now_ms >= rows[:, COL.cart_touched_at] + (timers.delays_ms[0] + timers.grace_ms)
-    return np.where(filled, np.where(silent, float(ABANDONED), float(OPEN)), float(NONE))
+    return _states(np.ascontiguousarray(rows), float(now_ms), timers.delays, timers.grace_ms)
 
 
-def due(rows: Floats, timers: Timers) -> Floats:
-    """(T,) when time alone next changes something about each cart, milliseconds; infinity for never."""
+def due(rows: Floats, timers: Timers) -> NDArray[np.int64]:
+    """(T,) when time alone next changes something about each cart, milliseconds rounded up, NEVER if it does not."""
     return _due(np.ascontiguousarray(rows), timers.delays, timers.grace_ms)
 
 
-def end(rows: Floats, slots: NDArray[np.int64], ended: Ended) -> list[Told]:
-    """Note in `rows`, those of `slots`, which carts ended, and say what is withdrawn or recovered by it."""
-    told = []
+def end(rows: Floats, slots: NDArray[np.int64], ended: Ended, noted: NDArray[np.bool_]) -> list[Told]:
+    """Note in `rows`, those of `slots`, which carts ended, and say what is withdrawn or recovered by it.
+
+    `noted` (T,): set where a row changed.
+    """
+    told: list[Told] = []
+    if not len(ended.slots):
+        return told
     for slot, at_ms, bought, money in zip(*(column.tolist() for column in ended), strict=True):
         at = int(np.searchsorted(slots, slot))
         row = rows[at]
@@ -108,13 +113,16 @@ def end(rows: Floats, slots: NDArray[np.int64], ended: Ended) -> list[Told]:
                 standing = number
         if bought and standing and row[COL.told_passed] != ENDED:
             told.append(Told(at, RECOVERED, cart, standing, row[COL.told_due1 + standing - 1], money))
-        row[COL.told_passed] = ENDED
+        row[COL.told_passed], noted[at] = ENDED, True
     return told
 
 
-def remind(rows: Floats, now_ms: float, timers: Timers) -> tuple[list[Told], int]:
-    """Note in `rows` which reminders are due; say them, and how many were too old to send."""
-    told, passed_over = _remind(rows, now_ms, timers.delays, timers.grace_ms, timers.oldest_ms)
+def remind(rows: Floats, now_ms: float, timers: Timers, noted: NDArray[np.bool_]) -> tuple[list[Told], int]:
+    """Note in `rows` which reminders are due; say them, and how many were too old to send.
+
+    `noted` (T,): set where a row changed.
+    """
+    told, passed_over = _remind(rows, float(now_ms), timers.delays, timers.grace_ms, timers.oldest_ms, noted)
     return [Told(int(at), ABANDONED_TOLD, cart, int(n), due_ms, 0.0) for at, cart, n, due_ms in told], passed_over
 
 
@@ -138,23 +146,32 @@ def _passed(row: Floats) -> int:
 
 
 @compiled
-def _due(rows: Floats, delays: Floats, grace: float) -> Floats:
-    found = np.full(len(rows), np.inf)
+def _states(rows: Floats, now: float, delays: Floats, grace: float) -> Floats:
+    found = np.zeros(len(rows))
     for at in range(len(rows)):
-        row = rows[at]
-        if row[COL.cart_items] <= 0:
-            continue
-        passed = max(_passed(row), 0)
-        if passed < len(delays):
-            found[at] = row[COL.cart_touched_at] + delays[passed] + grace
-        if row[COL.cart_state] != ABANDONED:
-            found[at] = min(found[at], row[COL.cart_touched_at] + delays[0] + grace)
+        if rows[at, COL.cart_items] > 0:
+            found[at] = ABANDONED if now >= rows[at, COL.cart_touched_at] + delays[0] + grace else OPEN
     return found
 
 
 @compiled
-def _remind(
-    rows: Floats, now: float, delays: Floats, grace: float, oldest: float
+def _due(rows: Floats, delays: Floats, grace: float) -> NDArray[np.int64]:
+    found = np.full(len(rows), NEVER)
+    for at in range(len(rows)):
+        row = rows[at]
+        if row[COL.cart_items] <= 0:
+            continue
+        passed, touched = max(_passed(row), 0), row[COL.cart_touched_at]
+        if row[COL.cart_state] != ABANDONED:
+            found[at] = np.int64(math.ceil(touched + delays[0] + grace))
+        elif passed < len(delays):
+            found[at] = np.int64(math.ceil(touched + delays[passed] + grace))
+    return found
+
+
+@compiled
+def _remind(  # noqa: PLR0917 (compiled code takes arrays one by one)
+    rows: Floats, now: float, delays: Floats, grace: float, oldest: float, noted: NDArray[np.bool_]
 ) -> tuple[list[tuple[int, float, int, float]], int]:
     told = [(0, 0.0, 0, 0.0) for _ in range(0)]
     passed_over = 0
@@ -162,12 +179,12 @@ def _remind(
         row = rows[at]
         if row[COL.cart_items] <= 0:
             if row[COL.told_passed] > 0:
-                row[COL.told_passed] = ENDED
+                row[COL.told_passed], noted[at] = ENDED, True
             continue
         touched, passed = row[COL.cart_touched_at], _passed(row)
         same = passed >= 0
-        if same:
-            row[COL.told_passed] = passed
+        if same and row[COL.told_passed] != passed:
+            row[COL.told_passed], noted[at] = passed, True
         passed = max(passed, 0)
         while passed < len(delays) and now >= touched + delays[passed] + grace:
             if not same:
@@ -179,5 +196,5 @@ def _remind(
                 row[COL.told_due1 + passed] = touched + delays[passed]
                 told.append((at, row[COL.told_cart], passed + 1, touched + delays[passed]))
             passed += 1
-            row[COL.told_passed] = passed
+            row[COL.told_passed], noted[at] = passed, True
     return told, passed_over

@@ -15,25 +15,33 @@ from models.reminders import WITHDRAWN, Timers, Told
 Floats = NDArray[np.float64]
 
 
-def withdraw(  # noqa: PLR0917 (what happened, to whom, when)
-    rows: Floats, slots: NDArray[np.int64], touched: NDArray[np.int64], carts: Carts, now_ms: float, timers: Timers
+def withdraw(
+    rows: Floats,
+    slots: NDArray[np.int64],
+    touched: NDArray[np.int64],
+    carts: Carts,
+    *,
+    now_ms: float,
+    timers: Timers,
+    noted: NDArray[np.bool_],
 ) -> list[Told]:
-    """Note in `rows`, those of `slots`, what is withdrawn as the carts of `touched` slots were; say it.
+    """Note in `rows`, those of sorted `slots`, what is withdrawn as the carts of `touched` slots were; say it.
 
-    A reminder stands if the cart was silent for its delay when it was due, or has been for as long afterwards.
+    A reminder stands if the cart was silent for its delay when it was due, or has been for as long afterwards. `noted`
+    (T,): set where a row changed.
     """
     told: list[Told] = []
     if not touched.size:
         return told
-    reminded: NDArray[np.bool_] = (rows[:, COL.told_passed] > 0) & (rows[:, COL.cart_items] > 0)
-    for at in np.flatnonzero(reminded & np.isin(slots, touched)).tolist():
+    places = np.searchsorted(slots, touched)
+    for at in places[(rows[places, COL.told_passed] > 0) & (rows[places, COL.cart_items] > 0)].tolist():
         row, times = rows[at], carts.times(int(slots[at]))
         for number in range(len(timers.delays_ms), 0, -1):
             due_ms = float(row[COL.told_due1 + number - 1])
             if due_ms and not _silent(times, due_ms, timers.delays_ms[number - 1], timers.grace_ms, now_ms):
                 told.append(Told(at, WITHDRAWN, float(row[COL.told_cart]), number, due_ms, 0.0))
                 row[COL.told_due1 + number - 1] = 0.0
-                row[COL.told_passed] = number - 1
+                row[COL.told_passed], noted[at] = number - 1, True
     return told
 
 

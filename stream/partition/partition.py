@@ -18,7 +18,6 @@ from models.assign import Model
 from models.batch import SOURCES, EventBatch
 from models.chances import Heads
 from models.clock import StreamClock
-from models.columns import COL
 from models.judge import REASONS, Judged, Naming, Rules, judge
 from models.standing import Yardsticks
 from stream.decode import Letter
@@ -39,7 +38,6 @@ PRUNE_S = 60.0
 """Time between two looks for recent ids that nothing can repeat any more."""
 KEEP_ALIVE_S = 1_800.0
 """Longest silence of a partition's producer; Kafka forgets one, and its fence, after `producer.id.expiration.ms`."""
-_TOLD = slice(COL.told_cart, COL.told_due3 + 1)
 KEY_RULE = "the Kafka key is not the customer's id, or the partition is not the one that it hashes to"
 
 
@@ -247,15 +245,19 @@ class Partition(Viewed):
         `applied`: what happened to them. `forced` (T,): whose record is published although nothing in it changed.
         """
         now_ms, timers = self.now_ms, self.agenda.timers
-        before, told = said[:, _TOLD].copy(), []
+        # Whom nobody is told of is written with the next flush.
+        noted, told = np.zeros(len(slots), np.bool_), []
         if applied is not None:
-            told = reminders.end(said, slots, applied.ended)
-            told += reuse.withdraw(said, slots, applied.cart_touched, self.table.carts, now_ms, timers)
-        due, passed_over = reminders.remind(said, now_ms, timers)
+            told = reminders.end(said, slots, applied.ended, noted)
+            told += reuse.withdraw(
+                said, slots, applied.cart_touched, self.table.carts, now_ms=now_ms, timers=timers, noted=noted
+            )
+        due, passed_over = reminders.remind(said, now_ms, timers, noted)
         told += due
-        self.shared.metrics.count("cart_reminders_too_old", passed_over)
-        publishing = np.zeros(len(slots), np.bool_) if forced is None else forced
-        publishing[[each.at for each in told]] = True
+        publishing = forced
+        if told:
+            publishing = np.zeros(len(slots), np.bool_) if forced is None else forced
+            publishing[[each.at for each in told]] = True
         vectors = features.of_rows(said, now_ms) if self.model is not None else None
         judged = judge(
             said,
@@ -277,8 +279,7 @@ class Partition(Viewed):
             self.shared.metrics.count("cart_triggers", len(told))
             currency = self.shared.settings.currency
             triggers.note(self.table, told, slots, said, names=self.meta.names, currency=currency)
-        # Whom nobody is told of is written with the next flush.
-        noted = (said[:, _TOLD] != before).any(axis=1)
+        self.shared.metrics.count("cart_reminders_too_old", passed_over)
         noted[judged.published] = True
         kept = np.flatnonzero(noted)
         if len(kept):

@@ -85,7 +85,8 @@ class Reading:
     def load(self, records: Sequence[aiokafka.ConsumerRecord]) -> bool:
         """Load records up to the own marker; return whether it was met. Raises BrokenChangelog."""
         partition = self._partition
-        keys, values = [], []
+        keys: list[bytes] = []
+        values: list[bytes] = []
         met = False
         for record in records:
             if record.offset >= partition.epoch:

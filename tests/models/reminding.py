@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from models import reminders, reuse
 from models.agenda import Agenda, Slots
 from models.columns import COL
-from models.due import NEVER
 from models.judge import Rules
 from models.reminders import Timers, Told
 from schemas.kinds import Kind
@@ -47,8 +46,9 @@ class Shop:
             self._offsets[event.source] += 1
         applied = self.run.apply(placed)
         slots, rows, timers = applied.touched, applied.rows, self.agenda.timers
-        told = reminders.end(rows, slots, applied.ended)
-        told += reuse.withdraw(rows, slots, applied.cart_touched, self.run.table.carts, now, timers)
+        noted, carts = np.zeros(len(slots), np.bool_), self.run.table.carts
+        told = reminders.end(rows, slots, applied.ended, noted)
+        told += reuse.withdraw(rows, slots, applied.cart_touched, carts, now_ms=now, timers=timers, noted=noted)
         self._judge(slots, rows, told, now)
 
     def wait(self, now: int) -> None:
@@ -59,13 +59,12 @@ class Shop:
 
     def _judge(self, slots: Slots, rows: NDArray[np.float64], told: list[Told], now: int) -> None:
         timers = self.agenda.timers
-        due, passed_over = reminders.remind(rows, float(now), timers)
+        due, passed_over = reminders.remind(rows, float(now), timers, np.zeros(len(slots), np.bool_))
         self.passed_over += passed_over
         rows[:, COL.cart_state] = reminders.states(rows, float(now), timers)
         self.told += [(self.run.table.ids[int(slots[each.at])], KINDS[each.what], each) for each in told + due]
         self.run.table.scatter(slots, rows)
-        times = reminders.due(rows, timers)
-        self.agenda.carts.set(slots, np.where(np.isfinite(times), times, NEVER).astype(np.int64))
+        self.agenda.carts.set(slots, reminders.due(rows, timers))
 
     def said(self, customer: str = "a") -> list[tuple[str, int, int, int]]:
         """(kind, cart, reminder, due) of one customer, times in milliseconds after START."""

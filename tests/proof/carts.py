@@ -20,6 +20,7 @@ MINUTE_MS = 60_000
 START_MS = 1_760_000_000_000
 GAPS_MIN = (1, 3, 12, 12, 50, 89, 181, 600)
 """Minutes between two steps of a customer, where reminders are due after 30 and 120, and a minute of grace."""
+STEPS = (*[Kind.ADD_TO_CART] * 3, Kind.REMOVE_FROM_CART, Kind.PURCHASE)
 LATE_MIN = (0, 0, 0, 0, 20, 100, 300)
 """How much later than it happened an order is told."""
 REPEATED = 0.05
@@ -68,9 +69,10 @@ class Careers:
         minute = rng.randrange(SPAN_MIN)
         for _ in range(rng.randrange(3, 10)):
             minute += rng.choice(GAPS_MIN)
-            step = rng.choice((Kind.ADD_TO_CART, Kind.ADD_TO_CART, Kind.ADD_TO_CART, Kind.REMOVE_FROM_CART, None))
-            event, value = self._step(customer, START_MS + minute * MINUTE_MS, step or Kind.PURCHASE)
-            late = rng.choice(LATE_MIN) if step is None else 0
+            # Of a cart that is over nobody is reminded: no cart ends after an order that is told late.
+            step = rng.choice(STEPS) if customer not in self.late else Kind.ADD_TO_CART
+            event, value = self._step(customer, START_MS + minute * MINUTE_MS, step)
+            late = rng.choice(LATE_MIN) if step is Kind.PURCHASE else 0
             self.by_customer.setdefault(customer, []).append(event)
             if late:
                 self.late.add(customer)
