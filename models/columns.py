@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.carts import Carts
 from models.compiled import compiled
+from models.ids import CustomerIds
 from models.index import SlotIndex
 from models.recent import EVENT_WINDOW_MINUTES, ORDER_WINDOW_MINUTES, RecentIds
 from models.slots import grown, read, write
@@ -154,7 +155,7 @@ class CustomerTable:
 
     def __init__(self) -> None:
         self.index = SlotIndex()
-        self.ids: list[str] = []
+        self.ids = CustomerIds()
         self.blocks: list[NDArray[np.float64]] = []
         self.recent_events = RecentIds(EVENT_WINDOW_MINUTES)
         self.recent_orders = RecentIds(ORDER_WINDOW_MINUTES)
@@ -193,7 +194,7 @@ class CustomerTable:
     def add_new(self, customers: Sequence[str]) -> None:
         """Give distinct customers that have no slot the next ones, with empty rows."""
         self.index.add(customers, len(self.ids))
-        self.ids += customers
+        self.ids.extend(customers)
         while self._made < len(self.ids):
             self._extend()
 
@@ -265,8 +266,7 @@ class CustomerTable:
         self.index.put(self.ids[slot], -1)
         if last != slot:
             self.index.put(self.ids[last], slot)
-            self.ids[slot] = self.ids[last]
-        del self.ids[last]
+        self.ids.forget(slot)
         return last
 
     def prune(self, oldest_watermark_ms: int) -> int:

@@ -46,7 +46,7 @@ def encode(table: CustomerTable, slots: NDArray[np.int64]) -> list[tuple[bytes, 
         flags, tail = row_tail.encode(table, slot)
         flags |= (_EVENTS if event_ids else 0) | (_ORDERS if order_ids else 0)
         row = b"%c%c%b%b%b%b" % (ROW_VERSION, flags, dense[at : at + width], event_ids, order_ids, tail)
-        encoded.append((table.ids[slot].encode(), row))
+        encoded.append((table.ids.key(slot), row))
         at += width
     return encoded
 

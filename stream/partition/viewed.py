@@ -53,21 +53,22 @@ class Viewed:
 
         Returns how many were newer than what Redis had.
         """
-        try:
-            written = await self.patiently(lambda: self.view.write(records))
-        except Wiped:
-            await self._reclaim()
-            written = await self.patiently(lambda: self.view.write(records))
+        written = await self._kept(lambda: self.view.write(records))
         hit("redis_written")
         return written
 
     async def forget_view(self, keys: list[str]) -> None:
         """Remove Redis records, with the patience of `write_view`; the lock is held."""
-        try:
-            await self.patiently(lambda: self.view.forget(keys))
-        except Wiped:
-            await self._reclaim()
-            await self.patiently(lambda: self.view.forget(keys))
+        await self._kept(lambda: self.view.forget(keys))
+
+    async def _kept(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Do what a Redis that we own can do; a Redis that was wiped is claimed anew first."""
+        while True:
+            try:
+                return await self.patiently(attempt)
+            except Wiped:
+                # Also between a claim and the write that follows it.
+                await self._reclaim()
 
     async def rewrite(self, slots: NDArray[np.int64]) -> None:
         """Write the records of customers again, where Redis has lost them; what it had lost is counted."""
