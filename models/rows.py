@@ -14,14 +14,17 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from models import row_tail
-from models.columns import COL, COLUMNS, EMPTY_ROW, POSITION, CustomerTable
+from models import day_parts, row_tail
+from models.columns import CATEGORIES, COL, COLUMNS, EMPTY_ROW, POSITION, CustomerTable
 from models.recent import KEPT, RecentIds
 from models.row_tail import MalformedRow, Tail
 
 ROW_VERSION = 2
 _TOLD = ("told_cart", "told_passed", "told_due1", "told_due2", "told_due3", "trigger_seq")
-_NEW_IN_2 = frozenset({"first_order_at", "standing", "change_why", "cart_touched_at", "cart_opened_at", *_TOLD})
+_TASTES = ("night_weekend", "discount_minor", *COLUMNS[CATEGORIES], "category_labels")
+_NEW_IN_2 = frozenset(
+    {"first_order_at", "standing", "change_why", "cart_touched_at", "cart_opened_at", *_TOLD, *_TASTES}
+)
 LAYOUTS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {1: tuple(name for name in COLUMNS if name not in _NEW_IN_2), 2: COLUMNS}
 )
@@ -110,6 +113,8 @@ class RowReader:
         if "first_order_at" not in layout:
             # Not known any more: not before the first event, and a rhythm that is too slow alarms nobody.
             matrix[:, COL.first_order_at] = np.where(matrix[:, COL.last_order_at] > 0, matrix[:, COL.first_seen], 0.0)
+        if "night_weekend" not in layout:
+            matrix[:, COL.night_weekend] = day_parts.usual(matrix[:, COL.events])
         flags = [row[1] for row in rows]
         ends = [end] * len(rows)
         events = _unpacked(rows, ends, flags, _EVENTS)

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from models.reminders import REMINDERS_MAX, Timers
 from stream.errors import WrongSettings
+from stream.local_time import find
 
 ENDPOINTS = "endpoints.json"
 """Written by `up` into the data directory: where its broker and its Redis listen."""
@@ -46,6 +47,11 @@ def _delays(text: str) -> str:
     rising = all(left < right for left, right in pairwise(delays))
     if len(delays) != len(parts) or not 1 <= len(delays) <= REMINDERS_MAX or not rising or delays[0] < 1:
         raise ValueError(f"must be 1 to {REMINDERS_MAX} rising numbers of seconds, separated by commas")
+    return text
+
+
+def _zone(text: str) -> str:
+    find(text)
     return text
 
 
@@ -123,6 +129,11 @@ class Settings(BaseSettings):
     )
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="The shop's currency; others are dead letters.")
     currency_digits: int = Field(2, ge=0, le=4, description="Minor digits of that currency: 2 for cents.")
+    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC",
+        max_length=64,
+        description="The shop's time zone (IANA, like `Europe/Berlin`): what night and weekend are.",
+    )
     unknown_events: Literal["activity", "dead_letter"] = Field(
         "activity", description="What an event of an unknown type is: a sign of activity, or a dead letter."
     )
