@@ -261,8 +261,11 @@ class CustomerTable:
         values, sizes = np.unique(self.column(name).astype(np.int64), return_counts=True)
         return dict(zip(values.tolist(), sizes.tolist(), strict=True))
 
-    def forget(self, slot: int) -> int:
-        """Let go of everything of one customer; the last customer takes the slot. Returns the slot that is no more."""
+    def forget(self, slot: int) -> list[int]:
+        """Let go of everything of one customer; the last customer takes the slot, and the slot `len` is no more.
+
+        Returns slots whose rows are to be written now: they hold what other rows held before.
+        """
         last = len(self) - 1
         here, there = np.array([slot]), np.array([last])
         for recent in (self.recent_events, self.recent_orders):
@@ -270,8 +273,10 @@ class CustomerTable:
         self.carts.put(slot, self.carts.blobs.get(last) if last != slot else None)
         self.carts.put(last, None)
         self.triggers.pop(slot, None)
-        if last != slot and last in self.triggers:
+        if last in self.triggers:
             self.triggers[slot] = self.triggers.pop(last)
+        heir = slot if slot != last else 0
+        inherits = self.categories.move(slot, last, heir)
         self.scatter(here, self.gather(there))
         self.scatter(there, EMPTY_ROW[None, :])
         self._dirty[slot], self._dirty[last] = self._dirty[last] and last != slot, False
@@ -279,7 +284,7 @@ class CustomerTable:
         if last != slot:
             self.index.put(self.ids[last], slot)
         self.ids.forget(slot)
-        return last
+        return [heir] if len(self) and (inherits or slot != last) else []
 
     def prune(self, oldest_watermark_ms: int) -> int:
         """Forget recent ids that no event in time can repeat any more; how many customers' sets were freed.

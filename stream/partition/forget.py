@@ -32,16 +32,15 @@ async def forget(partition: Partition, customer: str) -> bool:
             # Forgotten before, perhaps by a worker that ended before Redis heard of it.
             await partition.forget_view([segment_key(customer)])
             return False
-        last = np.array([len(table) - 1])
         # The last customer moves into the slot, where a flush or a rebuild under way may have been already.
-        moved = [] if slot == last[0] else rows.encode(table, last)
-        await partition.writer.write([(META_KEY, partition.meta.encode()), (customer.encode(), None), *moved])
+        heirs = np.array(table.forget(slot), dtype=np.int64)
+        partition.agenda.forget(slot, len(table), partition.now_ms)
+        written = [(META_KEY, partition.meta.encode()), (customer.encode(), None), *rows.encode(table, heirs)]
+        await partition.writer.write(written)
+        table.dirty[heirs] = False
         await partition.forget_view([segment_key(customer)])
-        gone = table.forget(slot)
-        partition.agenda.forget(slot, gone, partition.now_ms)
-        if moved:
-            table.dirty[slot] = False
-            said = table.gather(np.array([slot]))
-            if said[0, COL.rev] > 0:
-                await partition.write_view(publish.records([table.ids[slot]], said, partition.meta.names))
+        said = table.gather(heirs)
+        known = said[:, COL.rev] > 0
+        ids = [table.ids[heir] for heir in heirs[known].tolist()]
+        await partition.write_view(publish.records(ids, said[known], partition.meta.names))
         return True
