@@ -45,7 +45,7 @@ class CategoryNames:
             self.held.pop(slot, None)
 
     def move(self, gone: int, last: int, heir: int) -> bool:
-        """Follow `CustomerTable.forget`: slot `last` becomes `gone`, whose names go to slot `heir`; whether it had any."""
+        """Follow `CustomerTable.forget`: slot `last` becomes `gone`, whose names go to `heir`; whether it had any."""
         names = self.held.pop(gone, [])
         moved = self.held.pop(last, [])
         if moved:
