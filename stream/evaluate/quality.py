@@ -133,13 +133,16 @@ def _drift(settings: Settings, name: str, ramp: int, most: int, seed: int) -> Li
     given = columns.given(made.vectors)
     school = _taught(settings, made.vectors[: lab.STATIONARY], seed)
     before = _ids_of(school, given[: lab.STATIONARY][-4000:])
-    new = columns.given(bed(6_000, 1.0, seed + 1000, moved=1.0).vectors)
+    old, new = (columns.given(bed(6_000, 1.0, seed + 1000, moved=moved).vectors) for moved in (0.0, 1.0))
+    luck = np.random.default_rng(seed).random(len(new))
     worse = -1
     for start in range(lab.STATIONARY, len(given), SLICE):
         school.teach(given[start : start + SLICE], start)
         school.publish(start)
-        if _excess(school, new, seed) > RECOVERED:
-            worse = start + SLICE - lab.STATIONARY
+        since = start + SLICE - lab.STATIONARY
+        # On customers as they are by now: of those at the ramp's end no six centroids can know beforehand.
+        if _excess(school, np.where((luck < since / ramp)[:, None], new, old), seed) > RECOVERED:
+            worse = since
     after_ids = _ids_of(school, given[: lab.STATIONARY][-4000:])
     kind = made.kind[: lab.STATIONARY][-4000:]
     stayed = [one for one in range(6) if one not in made.moved_kinds]
