@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import hashlib
 import random
@@ -121,7 +122,7 @@ class World:
         """What a partition's source topics hold, one after the other; None for what is no event."""
         for topic in SOURCES:
             for offset, sent in enumerate(self.sent.get((topic, number), ())):
-                yield sent.event and replace(sent.event, offset=offset)
+                yield sent.event and by_daylight(replace(sent.event, offset=offset))
 
     def any_worker(self) -> Worker | None:
         """Return one of the running workers."""
@@ -344,6 +345,12 @@ class World:
     def digest(self) -> str:
         """A hash of everything that happened, and when."""
         return hashlib.blake2b(repr((self.trace, self.loop.steps)).encode(), digest_size=16).hexdigest()
+
+
+def by_daylight(event: Event) -> Event:
+    """Return the event with the part of the day and of the week that it falls into, by the clock of Greenwich."""
+    local = dt.datetime.fromtimestamp(event.time / 1000, dt.UTC)
+    return replace(event, night=not 6 <= local.hour < 22, weekend=local.isoweekday() >= 6)
 
 
 def _digest(value: bytes | None) -> str:
