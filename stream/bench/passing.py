@@ -126,7 +126,7 @@ def _rows() -> tuple[np.ndarray, int]:
         for source, records in enumerate((chunk.clickstream, chunk.purchases)):
             raw = [Raw(offset + at, 0, key, value) for at, (key, value, _, _) in enumerate(records)]
             offset += len(raw)
-            decoded = decoder.decode([Portion(source, 0, raw)], 2**45)[0]
+            decoded = decoder.decode([Portion(0, source, raw)], 2**45)[0]
             watermarks = apply(table, decoded.batch, watermarks, lambda _customer, _key: True).watermarks
     return table.gather(np.arange(len(table))), max(watermarks)
 
