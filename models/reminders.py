@@ -190,7 +190,10 @@ def _remind(  # noqa: PLR0917 (compiled code takes arrays one by one)
             if not same:
                 row[COL.told_cart], same = row[COL.cart_opened_at], True
                 row[_DUE] = 0.0
-            if touched + delays[passed] < now - oldest:
+            if row[COL.told_due1 + passed] > 0:
+                # It stands: only one before it was withdrawn.
+                pass
+            elif touched + delays[passed] < now - oldest:
                 passed_over += 1
             else:
                 row[COL.told_due1 + passed] = touched + delays[passed]

@@ -107,6 +107,17 @@ def test_use_that_arrives_after_a_later_one_withdraws_too():
     assert shop.said()[1:] == [("withdrawn", 0, 1, HALF_HOUR)]
 
 
+def test_a_reminder_that_stands_is_not_told_again_where_only_the_one_before_it_is_withdrawn():
+    shop = Shop()
+    shop.happen(add(1, 0), now=START)
+    shop.wait(START + FIRST)
+    shop.happen(add(3, FIRST), now=START + FIRST)
+    shop.wait(START + FIRST + DELAYS[1] + GRACE)
+    shop.happen(add(2, 20 * MINUTE), now=START + DAY)
+    shop.wait(START + 2 * DAY)
+    assert shop.standing() == {(0, 1, FIRST + HALF_HOUR), (0, 2, FIRST + DELAYS[1])}
+
+
 def test_use_that_arrives_late_withdraws_nothing_where_a_long_silence_followed_it():
     shop = Shop(timers((HALF_HOUR,)))
     shop.happen(add(1, 0), now=START)
