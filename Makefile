@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := stream models schemas tests
 STAMP := $(VENV)/installed
+AUDIT := build/audit
+PIP_AUDIT := pip-audit==2.10.1
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install kafka demo test acceptance lint lint-deploy format bench chaos prove seeded-bugs soak quality clean
+.PHONY: help install kafka demo test acceptance lint lint-deploy format audit bench chaos prove seeded-bugs soak quality clean
 
 help:
-	@echo "make install | kafka | demo | test | acceptance | lint | format | bench | chaos | prove | seeded-bugs | soak | clean"
+	@echo "make install | kafka | demo | test | acceptance | lint | format | audit | bench | chaos | prove | seeded-bugs | soak | clean"
 
 install: $(STAMP)
 
@@ -33,7 +35,7 @@ demo: $(STAMP)
 	@$(BIN)/livesegment up $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/pytest --doctest-modules -m "not acceptance" $(or $(ARGS),schemas models stream tests)
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --doctest-modules -m "not acceptance" $(or $(ARGS),schemas models stream tests)
 
 # What takes minutes: real shops' histories through a whole job, five kills in 400,000 events.
 acceptance: $(STAMP)
@@ -55,6 +57,19 @@ lint-deploy:
 format: $(STAMP)
 	@$(BIN)/ruff format $(CODE)
 	@$(BIN)/ruff check --fix .
+
+# Known vulnerabilities of everything in the lock. It asks a service outside, hence no part of `make test`, and has a
+# virtual environment of its own: the tool brings twenty packages that nothing else here needs.
+audit: $(AUDIT)/installed
+	@$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  --requirement requirements-dev.lock $(ARGS) || { \
+	  echo "not audited: a vulnerability is listed above, or the vulnerability service cannot be reached or does not know" \
+	  "a package (then its error is above). Another service: make audit ARGS=\"--vulnerability-service osv\"" >&2; exit 1; }
+
+$(AUDIT)/installed: Makefile
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip --quiet --disable-pip-version-check install $(PIP_AUDIT)
+	@touch $@
 
 bench: $(STAMP)
 	@$(BIN)/livesegment bench $(ARGS)

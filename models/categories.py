@@ -44,6 +44,16 @@ class CategoryNames:
         elif self.held:
             self.held.pop(slot, None)
 
+    def move(self, gone: int, last: int, heir: int) -> bool:
+        """Follow `CustomerTable.forget`: slot `last` becomes `gone`, whose names go to `heir`; whether it had any."""
+        names = self.held.pop(gone, [])
+        moved = self.held.pop(last, [])
+        if moved:
+            self.held[gone] = moved
+        if names and heir != last:
+            self.held[heir] = [*self.held.get(heir, []), *names][:HELD_MAX]
+        return bool(names)
+
     def by_code(self) -> dict[int, str]:
         """Names by `models.affinity.code`; of two categories with one code the one that was met first."""
         return {affinity.code(category): name for category, name in reversed(self.names.items())}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.carts import Carts
 from models.categories import CategoryNames
 from models.compiled import compiled
+from models.ids import CustomerIds
 from models.index import SlotIndex
 from models.recent import EVENT_WINDOW_MINUTES, ORDER_WINDOW_MINUTES, RecentIds
 from models.slots import grown, read, write
@@ -165,7 +166,7 @@ class CustomerTable:
 
     def __init__(self) -> None:
         self.index = SlotIndex()
-        self.ids: list[str] = []
+        self.ids = CustomerIds()
         self.blocks: list[NDArray[np.float64]] = []
         self.recent_events = RecentIds(EVENT_WINDOW_MINUTES)
         self.recent_orders = RecentIds(ORDER_WINDOW_MINUTES)
@@ -205,7 +206,7 @@ class CustomerTable:
     def add_new(self, customers: Sequence[str]) -> None:
         """Give distinct customers that have no slot the next ones, with empty rows."""
         self.index.add(customers, len(self.ids))
-        self.ids += customers
+        self.ids.extend(customers)
         while self._made < len(self.ids):
             self._extend()
 
@@ -241,6 +242,15 @@ class CustomerTable:
             return np.empty(0)
         return np.concatenate([block[:, position] for block in self.blocks])[: len(self.ids)]
 
+    def span(self, name: str, start: int, end: int) -> NDArray[np.float64]:
+        """(end - start,) copy of one column of the slots from `start` to before `end`."""
+        position, found = POSITION[name], np.empty(end - start)
+        for number in range(start >> _BLOCK_BITS, (end + BLOCK - 1) >> _BLOCK_BITS):
+            first = number << _BLOCK_BITS
+            low, high = max(start, first), min(end, first + BLOCK)
+            found[low - start : high - start] = self.blocks[number][low - first : high - first, position]
+        return found
+
     def settle_carts(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
         """Settle the carts of T slots that have one, and set the cart columns of their rows (T, WIDTH) in place."""
         held = self.carts.settle(slots, rows[:, COL.last_seen], rows[:, COL.last_order_at])
@@ -250,6 +260,31 @@ class CustomerTable:
         """Count customers by the whole number that a column holds."""
         values, sizes = np.unique(self.column(name).astype(np.int64), return_counts=True)
         return dict(zip(values.tolist(), sizes.tolist(), strict=True))
+
+    def forget(self, slot: int) -> list[int]:
+        """Let go of everything of one customer; the last customer takes the slot, and the slot `len` is no more.
+
+        Returns slots whose rows are to be written now: they hold what other rows held before.
+        """
+        last = len(self) - 1
+        here, there = np.array([slot]), np.array([last])
+        for recent in (self.recent_events, self.recent_orders):
+            recent.move(last, slot)
+        self.carts.put(slot, self.carts.blobs.get(last) if last != slot else None)
+        self.carts.put(last, None)
+        self.triggers.pop(slot, None)
+        if last in self.triggers:
+            self.triggers[slot] = self.triggers.pop(last)
+        heir = slot if slot != last else 0
+        inherits = self.categories.move(slot, last, heir)
+        self.scatter(here, self.gather(there))
+        self.scatter(there, EMPTY_ROW[None, :])
+        self._dirty[slot], self._dirty[last] = self._dirty[last] and last != slot, False
+        self.index.put(self.ids[slot], -1)
+        if last != slot:
+            self.index.put(self.ids[last], slot)
+        self.ids.forget(slot)
+        return [heir] if len(self) and (inherits or slot != last) else []
 
     def prune(self, oldest_watermark_ms: int) -> int:
         """Forget recent ids that no event in time can repeat any more; how many customers' sets were freed.

@@ -49,7 +49,7 @@ def encode(table: CustomerTable, slots: NDArray[np.int64]) -> list[tuple[bytes, 
         flags, tail = row_tail.encode(table, slot)
         flags |= (_EVENTS if event_ids else 0) | (_ORDERS if order_ids else 0)
         row = b"%c%c%b%b%b%b" % (ROW_VERSION, flags, dense[at : at + width], event_ids, order_ids, tail)
-        encoded.append((table.ids[slot].encode(), row))
+        encoded.append((table.ids.key(slot), row))
         at += width
     return encoded
 
@@ -61,9 +61,9 @@ class RowReader:
         self._layouts = {known: layouts[known] for known in (version, version - 1) if known in layouts}
 
     def load(
-        self, table: CustomerTable, keys: Sequence[bytes], values: Sequence[bytes], oldest_watermark_ms: int = 0
+        self, table: CustomerTable, keys: Sequence[bytes], values: Sequence[bytes | None], oldest_watermark_ms: int = 0
     ) -> None:
-        """Set the customers of these rows; of several rows of one key the last counts.
+        """Set the customers of these rows; of several rows of one key the last counts, and None forgets the customer.
 
         Keys that start with NUL are not customers and are passed over. Recent ids that `CustomerTable.prune` would
         forget at `oldest_watermark_ms` are not loaded. UnknownRowVersion, MalformedRow: nothing was loaded.
@@ -71,6 +71,8 @@ class RowReader:
         latest = {key: value for key, value in zip(keys, values, strict=True) if not key.startswith(b"\0")}
         groups: dict[int, tuple[list[str], list[bytes]]] = {}
         for key, value in latest.items():
+            if value is None:
+                continue
             names, rows = groups.setdefault(value[0] if value else -1, ([], []))
             names.append(key.decode())
             rows.append(value)
@@ -85,6 +87,10 @@ class RowReader:
             for slot, tail in zip(slots.tolist(), tails, strict=True):
                 row_tail.load(table, slot, tail)
             _describe_carts(table, slots)
+        for key, value in latest.items():
+            slot = table.index.get(key.decode()) if value is None else None
+            if slot is not None:
+                table.forget(slot)
 
     def _parse(
         self, version: int, rows: list[bytes]

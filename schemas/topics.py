@@ -99,7 +99,7 @@ _ALL = (
     ),
     Topic(
         FEATURE_SAMPLES,
-        "none",
+        "partition of the customers",
         FeatureSample,
         partitions=1,
         retention_ms=_DAY_MS,
@@ -121,7 +121,7 @@ _ALL = (
     ),
     Topic(
         SEGMENT_METRICS,
-        "none",
+        "metric name",
         Metric,
         partitions=1,
         retention_ms=_DAY_MS,

@@ -12,8 +12,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -104,7 +104,8 @@ def _persist(attempt: Callable[[], T], failures: tuple[type[Exception], ...], wh
         try:
             return attempt()
         except failures as problem:
-            if time.monotonic() + wait_s > deadline:
+            # A password that is wrong now is wrong later.
+            if isinstance(problem, AuthenticationError) or time.monotonic() + wait_s > deadline:
                 raise
             if wait_s == FIRST_WAIT_S:
                 log.get(__name__).warning(f"{what} does not answer yet, trying for {patience_s:g} s: {_plain(problem)}")

@@ -29,8 +29,7 @@ class Metrics:
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
         self.custom: Counter[str] = Counter()
-        self.sweep_delay_ms = 0.0
-        """Longest delay of a sweep since the last round."""
+        self._sweep_delay_ms = 0.0
         self._latencies_ms: deque[float] = deque(maxlen=LATENCY_SAMPLES)
 
     def count(self, name: str, by: int) -> None:
@@ -45,7 +44,12 @@ class Metrics:
     def swept(self, customers: int, delay_ms: float) -> None:
         """Note customers who were judged because time passed, and how long after their sweep was due."""
         self.counters["swept_customers"] += customers
-        self.sweep_delay_ms = max(self.sweep_delay_ms, delay_ms)
+        self._sweep_delay_ms = max(self._sweep_delay_ms, delay_ms)
+
+    def taken_sweep_delay_ms(self) -> float:
+        """Return the longest from when a sweep was due to its end, since the last call."""
+        delay_ms, self._sweep_delay_ms = self._sweep_delay_ms, 0.0
+        return delay_ms
 
     def observe(self, group: Sequence[Arrived], decoded: Decoded, done: Sequence[tuple[Applied, Judged]]) -> None:
         """Note a group that is durable: its size, what became of its events, how old its records are by now."""

@@ -178,6 +178,11 @@ class Settings(BaseSettings):
         0.01, ge=0.0, le=1.0, description="Share of the records in Redis that is compared with state each minute."
     )
 
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Signs what `listen --forward-to` sends: whsec_ and base64 of 24 to 64 bytes (Standard Webhooks).",
+    )
+
     model_file: Path | None = Field(None, description="Pins this model snapshot; nothing is learnt then.")
     clusters: int = Field(6, ge=2, le=64, description="Number of segments the learner looks for.")
     warm_up_vectors: int = Field(

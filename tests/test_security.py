@@ -18,7 +18,7 @@ from stream import shoppers
 from stream.embedded.redis import url
 from stream.embedded.server import Server
 from stream.settings import load
-from tests.kit.job import Job, totals
+from tests.kit.job import Job, customers, totals
 from tests.kit.secured import USER, Secured, redis_acl, secured_kafka, secured_redis
 from tests.kit.tls import Certificates, certificates
 
@@ -84,8 +84,9 @@ def test_a_job_runs_over_tls_with_passwords_and_the_least_privileges_and_shows_n
         job.wait()
         said = job.log()
         assert "not_fenced" not in said
+        seen = next(iter(customers(job.state())))
         status = run("status", "--data-dir", tmp_path, **given)
-        lookup = run("lookup", "c0000001", "--data-dir", tmp_path, **given)
+        lookup = run("lookup", seen, "--data-dir", tmp_path, **given)
         listen = run("listen", "--for", "1", "--data-dir", tmp_path, **given)
         assert status.returncode == 0, status.stderr[-500:]
         assert lookup.returncode == 0, lookup.stderr[-500:]

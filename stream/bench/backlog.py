@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from stream.bench.lab import Ends, Lab, lab, shop
+from stream.bench.lab import Ends, Lab, halves, lab, shop
 
 EVENTS = 1_000_000
 CUSTOMERS = 20_000
@@ -34,12 +34,13 @@ def floor_and_job(broker: str) -> Iterator[dict[str, Any]]:
 
 
 def growth(broker: str) -> Iterator[dict[str, Any]]:
-    """CPU per event at few customers and at a million, alternated."""
-    loads = {customers: shop(EVENTS, customers) for customers in GROWTH}
+    """CPU per event at few customers and at a million, alternated, once the job has met them."""
+    loads = {customers: halves(2 * EVENTS, customers) for customers in GROWTH}
     runs: dict[int, list[tuple[float, float]]] = {customers: [] for customers in GROWTH}
     for _ in range(RUNS - 1):
-        for customers, given in loads.items():
+        for customers, (before, given) in loads.items():
             with lab(broker) as here:
+                job(here, here.preload(before))
                 runs[customers].append(job(here, here.preload(given)))
     for customers, found in runs.items():
         yield {**_line("growth", EVENTS, found), "customers": customers}

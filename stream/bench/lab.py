@@ -53,12 +53,25 @@ class Load:
 def shop(events: int, customers: int, seed: int = 1) -> Load:
     """Make simulated shoppers without disturbance: what every stage is fed."""
     made = Load()
+    for key, value, topic in _shoppers(events, customers, seed):
+        made.add(topic, key, value)
+    return made
+
+
+def halves(events: int, customers: int, seed: int = 1) -> tuple[Load, Load]:
+    """Make the same in two loads: the first half of the time, and the second."""
+    first, second = Load(), Load()
+    for key, value, topic in _shoppers(events, customers, seed):
+        (first if first.count < events // 2 else second).add(topic, key, value)
+    return first, second
+
+
+def _shoppers(events: int, customers: int, seed: int) -> Iterator[tuple[bytes, bytes, str]]:
     config = shoppers.Config(customers=customers, events=events)
     for chunk in shoppers.generate(config, np.random.default_rng(seed)):
         for topic, records in ((CLICKSTREAM, chunk.clickstream), (PURCHASES, chunk.purchases)):
             for key, value, _, _ in records:
-                made.add(topic, key or b"", value or b"")
-    return made
+                yield key or b"", value or b"", topic
 
 
 @dataclass(slots=True)

@@ -40,15 +40,15 @@ def measure(broker: str) -> Iterator[dict[str, Any]]:
     }
 
 
-def visitors(first: int, last: int) -> Load:
-    """Each customer's three events: a view, a search, an add to the cart by one in ten."""
+def visitors(first: int, last: int, *, each: int = EVENTS_EACH) -> Load:
+    """Make the first `each` of each customer's three events: a view, a search, an add to the cart by one in ten."""
     made = Load()
     count = last - first
     for number in range(first, last):
         customer = f"customer-{number:07d}"
         key = customer.encode()
         start_ms = DEFAULT_START_MS + int(number / MANY * SPAN_MS)
-        for step in range(EVENTS_EACH):
+        for step in range(each):
             kind = "view_item" if step == 0 else "search" if step == 1 or number % 10 else "add_to_cart"
             event = {
                 "event_id": f"{customer}-{step}",
@@ -60,5 +60,5 @@ def visitors(first: int, last: int) -> Load:
                 "quantity": 1,
             }
             made.add(CLICKSTREAM, key, orjson.dumps(event))
-    assert made.count == count * EVENTS_EACH
+    assert made.count == count * each
     return made

@@ -121,6 +121,7 @@ class Owner:
             asyncio.create_task(self.shared.guarded(partition.run()), name=f"partition-{number}"),
             asyncio.create_task(self.shared.guarded(self._watch(partition)), name=f"watch-{number}"),
             asyncio.create_task(self.shared.guarded(partition.sweep.run()), name=f"sweep-{number}"),
+            asyncio.create_task(self.shared.guarded(partition.upkeep.run()), name=f"upkeep-{number}"),
         ]
         if self.model is not None:
             # The owner before may not have judged everybody by this model.

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models import features, reminders, rows
+from models import features, reminders, reuse, rows
 from models.agenda import Agenda
 from models.apply import Applied, Watermarks, apply
 from models.assign import Model
 from models.batch import SOURCES, EventBatch
 from models.chances import Heads
 from models.clock import StreamClock
-from models.columns import COL
 from models.judge import REASONS, Judged, Naming, Rules, judge
 from models.standing import Yardsticks
 from stream.decode import Letter
@@ -31,6 +30,7 @@ from stream.partition.log import PartitionLog
 from stream.partition.meta import META_KEY, TopicPosition
 from stream.partition.shared import Shared
 from stream.partition.sweep import Sweep
+from stream.partition.upkeep import Upkeep
 from stream.partition.viewed import SLICE, Viewed
 from stream.redis_view.view import RedisView
 
@@ -38,7 +38,6 @@ PRUNE_S = 60.0
 """Time between two looks for recent ids that nothing can repeat any more."""
 KEEP_ALIVE_S = 1_800.0
 """Longest silence of a partition's producer; Kafka forgets one, and its fence, after `producer.id.expiration.ms`."""
-_TOLD = slice(COL.told_cart, COL.told_due3 + 1)
 KEY_RULE = "the Kafka key is not the customer's id, or the partition is not the one that it hashes to"
 
 
@@ -72,6 +71,7 @@ class Partition(Viewed):
         self.inbox = Inbox(settings.group_max_records)
         self.agenda = Agenda(settings.cart_timers, self.rules, settings.sweep_s * 1000)
         self.sweep = Sweep(self)
+        self.upkeep = Upkeep(self)
         self._pruned_at = time.monotonic()
         self.limit = StopLimit(
             partition=number, window=settings.dead_letter_stop_window, ratio=settings.dead_letter_stop_ratio
@@ -97,7 +97,7 @@ class Partition(Viewed):
                     hit("applied")
                     await self._bury(_strangers(batch, applied.refused), group)
                     # 3. Assign: whose record changes?
-                    judged = self._judge(applied.touched, applied.rows, "behaviour", applied.ended)
+                    judged = self._judge(applied.touched, applied.rows, "behaviour", applied)
                     # 4. and 5. Changelog rows, then change events, cart triggers and Redis.
                     await self.publish(applied.touched, judged)
                     done.append((applied, judged))
@@ -148,18 +148,19 @@ class Partition(Viewed):
 
     def judge(self, slots: NDArray[np.int64], reason: str, forced: NDArray[np.bool_] | None = None) -> Judged:
         """Judge the customers at sorted slots for another reason than their events; `forced` as in `_judge`."""
-        return self._judge(slots, self.table.gather(slots), reason, reminders.NOTHING_ENDED, forced)
+        return self._judge(slots, self.table.gather(slots), reason, forced=forced)
 
     def plan(self, slots: NDArray[np.int64]) -> None:
         """Say when time alone may next change these customers, who were judged just now."""
         self.agenda.plan(slots, self.table.gather(slots), self.now_ms, self.model, self.yardsticks)
 
-    def expect_everybody(self) -> None:
+    async def expect_everybody(self) -> None:
         """Make the agenda anew, from rows."""
         self.agenda = Agenda(self.agenda.timers, self.rules, self.shared.settings.sweep_s * 1000)
         for start in range(0, len(self.table), SLICE):
             slots = np.arange(start, min(start + SLICE, len(self.table)))
             self.agenda.note(slots, self.table.gather(slots), self.now_ms)
+            await asyncio.sleep(0)
 
     def adopt(self, served: Served) -> None:
         """Use a model from the next group on."""
@@ -179,6 +180,7 @@ class Partition(Viewed):
         for start in range(0, len(dirty), SLICE):
             async with self.lock:
                 slots = dirty[start : start + SLICE]
+                slots = slots[slots < len(self.table)]
                 slots = slots[self.table.dirty[slots]]
                 await self.writer.write(rows.encode(self.table, slots))
                 self.table.dirty[slots] = False
@@ -235,21 +237,27 @@ class Partition(Viewed):
         slots: NDArray[np.int64],
         said: NDArray[np.float64],
         reason: str,
-        ended: reminders.Ended = reminders.NOTHING_ENDED,
+        applied: Applied | None = None,
         forced: NDArray[np.bool_] | None = None,
     ) -> Judged:
         """Judge the customers at sorted `slots`, whose rows `said` holds, and write back what is published.
 
-        `ended`: carts that ended. `forced` (T,): whose record is published although nothing in it changed.
+        `applied`: what happened to them. `forced` (T,): whose record is published although nothing in it changed.
         """
         now_ms, timers = self.now_ms, self.agenda.timers
-        before = said[:, _TOLD].copy()
-        told = reminders.end(said, slots, ended)
-        due, passed_over = reminders.remind(said, now_ms, timers)
+        # Whom nobody is told of is written with the next flush.
+        noted, told = np.zeros(len(slots), np.bool_), []
+        if applied is not None:
+            told = reminders.end(said, slots, applied.ended, noted)
+            told += reuse.withdraw(
+                said, slots, applied.cart_touched, self.table.carts, now_ms=now_ms, timers=timers, noted=noted
+            )
+        due, passed_over = reminders.remind(said, now_ms, timers, noted)
         told += due
-        self.shared.metrics.count("cart_reminders_too_old", passed_over)
-        publishing = np.zeros(len(slots), np.bool_) if forced is None else forced
-        publishing[[each.at for each in told]] = True
+        publishing = forced
+        if told:
+            publishing = np.zeros(len(slots), np.bool_) if forced is None else forced
+            publishing[[each.at for each in told]] = True
         vectors = features.of_rows(said, now_ms) if self.model is not None else None
         judged = judge(
             said,
@@ -268,10 +276,10 @@ class Partition(Viewed):
         )
         self.seq = judged.seq
         if told:
+            self.shared.metrics.count("cart_triggers", len(told))
             currency = self.shared.settings.currency
             triggers.note(self.table, told, slots, said, names=self.meta.names, currency=currency)
-        # Whom nobody is told of is written with the next flush.
-        noted = (said[:, _TOLD] != before).any(axis=1)
+        self.shared.metrics.count("cart_reminders_too_old", passed_over)
         noted[judged.published] = True
         kept = np.flatnonzero(noted)
         if len(kept):

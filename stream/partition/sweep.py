@@ -22,7 +22,7 @@ from stream.failpoints import hit
 if TYPE_CHECKING:
     from stream.partition.partition import Partition
 
-SLICE = 1_000
+SLICE = 500
 """Customers judged between two turns of the loop: well under 50 ms, though each of them may be published."""
 
 
@@ -44,14 +44,16 @@ class Sweep:
 
     async def once(self, due_s: float) -> None:
         """Let time pass up to now, for a sweep that was due at `due_s` (monotonic)."""
-        partition = self._partition
-        slots = partition.agenda.take(partition.now_ms)
-        for start in range(0, len(slots), SLICE):
-            async with partition.lock:
-                await self._pass(slots[start : start + SLICE])
-            await asyncio.sleep(0)
-        if len(slots):
-            partition.shared.metrics.swept(len(slots), (time.monotonic() - due_s) * 1000)
+        partition, swept = self._partition, 0
+        now_ms = partition.now_ms
+        while (slots := partition.agenda.take(now_ms)).size:
+            for start in range(0, len(slots), SLICE):
+                async with partition.lock:
+                    await self._pass(slots[start : start + SLICE])
+                await asyncio.sleep(0)
+            swept += len(slots)
+        if swept:
+            partition.shared.metrics.swept(swept, (time.monotonic() - due_s) * 1000)
 
     async def parts(self, batch: EventBatch) -> AsyncIterator[EventBatch]:
         """Yield a group's events in parts between which time is let pass; in wall mode in one. The lock is held."""
@@ -70,9 +72,11 @@ class Sweep:
         partition, none = self._partition, np.empty(0, np.int64)
         if partition.clock.mode == "wall" or not len(batch):
             return none, []
-        now_ms, timers = partition.now_ms, partition.agenda.timers
+        timers = partition.agenda.timers
         step_ms = self._settings.replay_step_s * 1000
         newest, oldest = int(batch.time_ms.max()), int(batch.time_ms.min())
+        # Before its first event a partition has no time of its own.
+        now_ms = partition.clock.now(oldest)
         soonest = int(timers.delays_ms[0] + timers.grace_ms)
         same_step = newest // step_ms == min(now_ms, oldest) // step_ms
         if same_step and newest - oldest < soonest and not partition.agenda.carts.any_by(newest):
@@ -80,7 +84,7 @@ class Sweep:
         order, met = pacing.meetings(batch)
         slots = partition.table.index.find(batch.customer)
         due_ms = np.where(slots < 0, NEVER, partition.agenda.carts.times(slots))
-        return order, pacing.cuts(batch, order, np.maximum(met, now_ms), due_ms, timers, step_ms=step_ms)
+        return order, pacing.cuts(batch, order, np.maximum(met, now_ms), due_ms, timers, now_ms, step_ms=step_ms)
 
     async def _pass_until(self, batch: EventBatch, place: int) -> None:
         """Let the clock meet an event that is not applied yet, and time pass until then."""
@@ -88,15 +92,16 @@ class Sweep:
         customer = batch.customer[place]
         if partition.shared.belongs(customer, batch.key[place], partition.number):
             partition.clock.observe(batch.time_ms[place : place + 1], [customer])
-        slots = partition.agenda.take(partition.now_ms)
-        for start in range(0, len(slots), SLICE):
-            await self._pass(slots[start : start + SLICE])
-            await asyncio.sleep(0)
+        while (slots := partition.agenda.take(partition.now_ms)).size:
+            for start in range(0, len(slots), SLICE):
+                await self._pass(slots[start : start + SLICE])
+                await asyncio.sleep(0)
 
     async def _pass(self, slots: NDArray[np.int64]) -> None:
         """Judge some customers because time passed, publish what changed, and plan when to look again."""
         partition = self._partition
-        slots = np.sort(slots)
+        # Somebody may have been forgotten since they were taken from the agenda.
+        slots = np.sort(slots[slots < len(partition.table)])
         judged = partition.judge(slots, "time")
         await partition.publish(slots, judged)
         partition.plan(slots)

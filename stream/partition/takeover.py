@@ -50,7 +50,7 @@ async def take_over(partition: Partition, bootstrap: str) -> None:
     partition.seq = await resend(partition)
     hit("resent")
     partition.meta.sent = partition.seq
-    partition.expect_everybody()
+    await partition.expect_everybody()
     log.info(
         "partition_taken_over",
         partition=partition.number,

@@ -46,7 +46,7 @@ def of(table: CustomerTable, slots: Iterable[int]) -> list[tuple[bytes, bytes]]:
     held = table.triggers
     if not held:
         return []
-    found = [(table.ids[slot].encode(), value) for slot in slots if slot in held for value in held[slot].split(b"\n")]
+    found = [(table.ids.key(slot), value) for slot in slots if slot in held for value in held[slot].split(b"\n")]
     # What follows from a reminder never comes before it: both have its due time, and the sort is stable.
     return sorted(found, key=lambda each: int(orjson.loads(each[1])["due"]))
 

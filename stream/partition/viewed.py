@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from models.columns import COL, CustomerTable
 from stream.failpoints import hit
@@ -47,14 +48,43 @@ class Viewed:
         """Write the partition's own row; an acked write also proves that this worker still owns the partition."""
         await self.writer.write([(META_KEY, self.meta.encode())])
 
-    async def write_view(self, records: list[Record]) -> None:
-        """Write Redis records; a Redis that does not answer is waited for, a wiped one is rebuilt from state."""
-        try:
-            await self.patiently(lambda: self.view.write(records))
-        except Wiped:
-            await self._reclaim()
-            await self.patiently(lambda: self.view.write(records))
+    async def write_view(self, records: list[Record]) -> int:
+        """Write Redis records; a Redis that does not answer is waited for, a wiped one is rebuilt from state.
+
+        Returns how many were newer than what Redis had.
+        """
+        written = await self._kept(lambda: self.view.write(records))
         hit("redis_written")
+        return written
+
+    async def forget_view(self, keys: list[str]) -> None:
+        """Remove Redis records, with the patience of `write_view`; the lock is held."""
+        await self._kept(lambda: self.view.forget(keys))
+
+    async def _kept(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Do what a Redis that we own can do; a Redis that was wiped is claimed anew first."""
+        while True:
+            try:
+                return await self.patiently(attempt)
+            except Wiped:
+                # Also between a claim and the write that follows it.
+                await self._reclaim()
+
+    async def rewrite(self, slots: NDArray[np.int64]) -> None:
+        """Write the records of customers again, where Redis has lost them; what it had lost is counted."""
+        if self.rebuilding is not None:
+            return
+        async with self.lock:
+            slots = slots[slots < len(self.table)]
+            said = self.table.gather(slots)
+            known = said[:, COL.rev] > 0
+            ids = [self.table.ids[slot] for slot in slots[known].tolist()]
+            rebuilds = self.shared.metrics.counters["redis_rebuilds"]
+            repaired = await self.write_view(publish.records(ids, said[known], self.meta.names))
+        self.shared.metrics.count("records_rechecked", len(ids))
+        if repaired and rebuilds == self.shared.metrics.counters["redis_rebuilds"]:
+            log.warning("redis_lost_writes", partition=self.number, records=repaired)
+            self.shared.metrics.count("records_repaired", repaired)
 
     async def check_view(self) -> None:
         """Look whether Redis lost its data; if so claim it anew and write every record again."""

@@ -7,6 +7,7 @@ half hours of the last seven days as bits that end at the latest event, products
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from schemas.kinds import Kind
 from tests.oracle.shop import (
@@ -97,7 +98,22 @@ def _cart(customer: Customer) -> dict[str, int]:
         "cart_items": cart.items,
         "cart_added_at": cart.oldest_add,
         "cart_watch": -watch if cart.truncated else watch,
+        "cart_touched_at": kept[-1][0] if kept else 0,
+        "cart_opened_at": _opened(kept),
     }
+
+
+def _opened(operations: list[tuple[int, int, int, int, int]]) -> int:
+    """Since when there has been something in the cart; 0 where there is nothing."""
+    units: Counter[int] = Counter()
+    opened = 0
+    for time, _, product, quantity, _ in operations:
+        units[product] += quantity
+        if not any(count > 0 for count in units.values()):
+            opened = 0
+        elif not opened:
+            opened = time
+    return opened
 
 
 def _base(customer: Customer) -> int:

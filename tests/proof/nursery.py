@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ class Seedling:
     def __init__(self, nursery: Nursery, pid: int) -> None:
         self._nursery = nursery
         self._pid = pid
+        self.started_at = time.monotonic()
 
     @property
     def pid(self) -> int:

@@ -26,6 +26,7 @@ COPIED = ("models", "schemas", "stream", "tests", "pyproject.toml")
 CONTROL_SEEDS = "0:60"
 FAULTS = 20
 TIMEOUT_S = 1_200
+WORDS_MAX = 160
 
 
 class DoesNotApply(Exception):  # noqa: N818 (says what happened)
@@ -73,7 +74,7 @@ def apply(bug: Bug, folder: Path) -> None:
     # Without the ceiling git would look for a repository around the folder and take the paths for its own.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
     done = subprocess.run(
-        ["git", "apply", "--whitespace=nowarn", str(bug.path)],
+        ["git", "apply", "--whitespace=nowarn", "--unidiff-zero", str(bug.path)],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -98,7 +99,7 @@ def command(catcher: str, jobs: int) -> list[str]:
 
 
 def prove(folder: Path, catcher: str, jobs: int) -> tuple[bool, str]:
-    """Run a catcher in a copy: whether it found something, and its last line. Raises RuntimeError where it broke."""
+    """Run a catcher in a copy: whether it found something, and its last words. Raises RuntimeError where it broke."""
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     if any((folder / name).read_bytes() != (ROOT / name).read_bytes() for name in _models(folder)):
         # Its machine code would be made anew for a minute; tiny groups do without.
@@ -126,7 +127,8 @@ def prove(folder: Path, catcher: str, jobs: int) -> tuple[bool, str]:
     found = done.returncode == 1 and any("FAILED" in line or " failed" in line for line in said[-3:])
     if done.returncode not in (0, 1) or (done.returncode == 1 and not found):
         raise RuntimeError("\n".join([*said[-20:], done.stderr[-2_000:]]))
-    return found, said[-1] if said else ""
+    # What was violated, and by which seed; or which test failed.
+    return found, "; ".join(line.rpartition("checks.")[2][:WORDS_MAX] for line in said[-2:])
 
 
 def _models(folder: Path) -> list[Path]:

@@ -268,3 +268,21 @@ def test_h7_an_owner_of_before_cannot_claim_an_emptied_redis() -> None:
         key = partition_key(0).encode()
         epoch = str(n.owner.partitions[0].epoch).encode()
         story.until(lambda: story.world.redis.hashes.get(key, {}).get(b"epoch") == epoch)
+
+
+def test_a_redis_wiped_again_between_a_claim_and_a_write_is_claimed_again() -> None:
+    with telling() as story:
+        owner = story.owner()
+        story.event()
+        story.settled()
+        story.world.redis.wipe()
+        story.hold(owner, "redis", "claim")
+        story.event("b")
+        story.held(owner)
+        story.release(owner, "redis")
+        story.hold(owner, "redis", "write")
+        story.held(owner)
+        story.world.redis.wipe()
+        story.release(owner, "redis")
+        story.settled()
+        assert story.world.workers == [owner]
