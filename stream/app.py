@@ -21,6 +21,7 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types.tuples import TP
 
 from models.batch import SOURCES
@@ -28,6 +29,7 @@ from models.catalogue import MODEL_FEATURES
 from models.warm import warm
 from schemas.topics import FEATURE_SAMPLES
 from stream import transport
+from stream.broker_away import in_our_words
 from stream.errors import CouldNotLeave, FaustStopped
 from stream.learner import LearnerService
 from stream.models_feed import ModelsFeed, pinned
@@ -127,10 +129,13 @@ def build_app(settings: Settings, owner: Owner, learner: LearnerService | None) 
 
 
 def run_worker(settings: Settings) -> None:
-    """Run one worker until SIGTERM or SIGINT. Raises FaustStopped and whatever kept it from starting."""
+    """Run one worker until SIGTERM or SIGINT. Raises FaustStopped, KafkaUnreachable and what kept it from starting."""
     # Before any partition is ours: reading machine code takes a second, and making it, once, half a minute.
     warm()
-    asyncio.run(_run(settings))
+    try:
+        asyncio.run(_run(settings))
+    except KafkaError as error:
+        raise in_our_words(error) from error
 
 
 async def _run(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from stream import worker_state
+from stream.broker_away import in_our_words
 from stream.decode import Decoder
 from stream.errors import LivesegmentError
 from stream.metrics import Metrics
@@ -63,6 +64,7 @@ class Shared:
 
 def fail_stop(error: BaseException) -> None:
     """End this process at once, with the reason on standard error. Faust would acknowledge the batch and go on."""
+    error = in_our_words(error) if isinstance(error, Exception) else error
     if isinstance(error, LivesegmentError):
         reason, code, what = error.reason(), error.exit_code, str(error)
         log.error("worker_stopped", reason=what)

@@ -25,8 +25,19 @@ Record: TypeAlias = Sequence[str | int]
 """Redis key, rev, then field, value, field, value..."""
 
 RETRYABLE = (RedisConnectionError, RedisTimeoutError, OSError)
-TEMPORARY = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN")
-"""Refusals that an operator mends while the worker waits: memory, disk, a failover, somebody's long script."""
+TEMPORARY = (
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+)
+"""Refusals that pass: an operator mends memory, disk or a failover meanwhile; scripts flushed twice are sent again."""
 
 
 class Claim(IntEnum):

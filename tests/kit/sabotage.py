@@ -67,8 +67,10 @@ HEARTBEAT_UNHEARD = """
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 real = GroupCoordinator._do_heartbeat
 async def heartbeat(self):
-    if now():
-        await asyncio.sleep(FOREVER)
+    while now():
+        # The group hears it all the same: a worker that it expels has uncommitted events too, which may be seen first.
+        await real(self)
+        await asyncio.sleep(1.0)
     return await real(self)
 GroupCoordinator._do_heartbeat = heartbeat
 """

@@ -113,7 +113,7 @@ def reconcile(settings: Settings, processes: int | None = None) -> Report:
     finally:
         for process in running.values():
             process.kill()
-            process.wait()
+            process.communicate()
     total.note(strangers(settings, total.customers))
     return total
 

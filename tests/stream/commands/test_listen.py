@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
 
 from schemas.change import SegmentChanged
+from schemas.fields import CUSTOMER_CHARS_MAX
 from schemas.topics import SEGMENT_CHANGES
 from stream import topics
 from stream.clients import kafka_admin
@@ -18,6 +21,8 @@ from stream.settings import load
 
 pytestmark = pytest.mark.broker
 
+SLOW = 60_000
+LONG = "x" * CUSTOMER_CHARS_MAX
 NAMES = {1: "window shoppers", 2: "big spenders", 3: "lapsed"}
 
 
@@ -102,6 +107,30 @@ def test_a_record_that_is_no_change_is_passed_over(kafka, livesegment) -> None:
     done = livesegment("listen", "--kafka", kafka, "--from-start", "--max", "1")
     assert json.loads(done.out)["id"] == "c0:1"
     assert "not of segment-changes" in done.err
+
+
+def test_a_reader_that_is_slow_costs_no_memory_and_misses_nothing(kafka) -> None:
+    publish(kafka, [change(LONG, 1, None, 1)])
+    command = [sys.executable, "-m", "stream.commands", "listen", "--kafka", kafka, "--from-start"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        before_mb = memory_mb(process.pid)
+        publish(kafka, (change(LONG, ver, 1, 1) for ver in range(2, SLOW + 1)))
+        # Nobody reads meanwhile: the pipe is full, and the rest has to wait in Kafka.
+        time.sleep(3.0)
+        lines += [process.stdout.readline() for _ in range(2, SLOW + 1)]
+        grown_mb = memory_mb(process.pid) - before_mb
+        process.terminate()
+    assert process.returncode == 0
+    assert [json.loads(line)["ver"] for line in lines] == list(range(1, SLOW + 1))
+    assert grown_mb < sum(map(len, lines)) / 1e6 / 2
+
+
+def memory_mb(pid: int) -> float:
+    """The most memory that the process ever had."""
+    said = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(said.split("VmHWM:")[1].split()[0]) / 1e3
 
 
 def test_a_segment_is_matched_on_both_sides_of_a_change() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -160,6 +161,28 @@ async def test_a_redis_out_of_memory_is_retryable_and_then_takes_the_same_record
     assert isinstance(refused.value, RETRYABLE)
     await client.config_set("maxmemory", "0")
     assert await view.write([record(1)]) == 1
+
+
+async def test_scripts_flushed_while_they_are_sent_again_are_retryable(
+    client: redis.asyncio.Redis, server: Server
+) -> None:
+    view = await owner(client, 5)
+    rival = await connect(url(server))
+    refused, rev = 0, 0
+    while not refused and rev < 5_000:
+        rev += 1
+        # The flush lands now before the digest, now between the source and the digest.
+        _, written = await asyncio.gather(_flush(rival, times=5), view.write([record(rev)]), return_exceptions=True)
+        refused += isinstance(written, NotNow)
+        assert written == 1 or isinstance(written, NotNow)
+    assert refused, "the scripts were never gone at the wrong moment"
+    assert await view.write([record(rev + 1)]) == 1
+    await rival.aclose()
+
+
+async def _flush(client: redis.asyncio.Redis, times: int) -> None:
+    for _ in range(times):
+        await client.script_flush()
 
 
 async def test_a_redis_that_became_a_replica_is_retryable(start_redis: Callable[[], Server]) -> None:
