@@ -31,10 +31,10 @@ class CategoryNames:
 
     def bring(self, slot: int, category: int, name: str) -> None:
         """Name a category by the customer who brought it."""
-        held = self.held.setdefault(slot, [])
+        held = self.held.get(slot, [])
         if category not in self.names and len(self.names) < NAMES_MAX and len(held) < HELD_MAX:
             self.names[category] = name
-            held.append(category)
+            self.held[slot] = [*held, category]
 
     def load(self, slot: int, names: Mapping[int, str]) -> None:
         """Set what a customer's row held."""
