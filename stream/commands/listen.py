@@ -73,21 +73,19 @@ def command(
         return segment is None or concerns(value, segment)
 
     if forward_to is not None:
-        key, receiver = secret_of(settings), Receiver(forward_to)
+        receiver = Receiver(forward_to)
         forwarder = Forwarder(
             settings,
             topic,
             receiver,
-            key,
+            secret_of(settings),
             stop=stop,
             say=notes.print,
             dead_letters=dead_letters,
             wants=wants,
             most=most,
         )
-        notes.print(f"forwarding {topic} to {receiver.shown}")
-        forwarder.run(group or group_of(settings.app_id, topic, forward_to), from_start=from_start)
-        notes.print(f"{forwarder.sent} taken, {forwarder.buried} kept in {dead_letters}")
+        _forward(forwarder, receiver, group or group_of(settings.app_id, topic, forward_to), from_start=from_start)
         return
     shown = 0
     for raw, value in values(settings, topic, stop, from_start=from_start, say=notes.print):
@@ -97,6 +95,13 @@ def command(
             shown += 1
             if shown == most:
                 return
+
+
+def _forward(forwarder: Forwarder, receiver: Receiver, group: str, *, from_start: bool) -> None:
+    """Forward until told to end, and say what became of it."""
+    notes.print(f"forwarding to {receiver.shown} as group {group}")
+    forwarder.run(group, from_start=from_start)
+    notes.print(f"{forwarder.sent} taken, {forwarder.buried} kept in the dead-letter file")
 
 
 def concerns(value: dict[str, Any], segment: str) -> bool:
@@ -109,10 +114,7 @@ def concerns(value: dict[str, Any], segment: str) -> bool:
 def secret_of(settings: Settings) -> bytes:
     """Return the key that webhooks are signed with. Raises WrongSettings."""
     if settings.webhook_secret is None:
-        raise WrongSettings(
-            "there is no secret to sign webhooks with",
-            action=MAKE_ONE,
-        )
+        raise WrongSettings("there is no secret to sign webhooks with", action=MAKE_ONE)
     return key_of(settings.webhook_secret.get_secret_value())
 
 
