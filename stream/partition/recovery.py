@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 READ_MAX_RECORDS = 5_000
 """Changelog records read between two turns of the loop."""
-RISING = ("next_clickstream", "next_purchases", "rev", "ver")
+RISING = ("next_clickstream", "next_purchases", "rev", "ver", "epoch")
 """Columns of a customer that never fall from one of its rows to the next."""
 
 

@@ -118,6 +118,22 @@ def test_a_worker_that_joins_and_one_that_leaves_lose_and_double_nothing(either_
     expect_records_equal_state(either_job)
 
 
+def test_of_two_workers_one_is_killed_and_the_other_takes_its_partitions(either_job: Job) -> None:
+    killed, left = either_job.start_worker(), either_job.start_worker()
+    sent = either_job.shop(SHOP)
+    killed.kill()
+    sent.add(either_job.shop(shoppers.Config(customers=3_000, events=20_000, seed=8), seed=2))
+    either_job.wait()
+    assert left.poll() is None, either_job.log()
+    counted = totals(either_job.state())
+    assert counted["read"] == sent.records
+    assert counted["events"] == sent.events.total()
+    assert counted["duplicates"] == sent.duplicates
+    expect_gapless_versions(either_job)
+    assert either_job.stop(left) == 0
+    expect_records_equal_state(either_job)
+
+
 @pytest.mark.broker
 def test_a_wiped_redis_is_noticed_and_rebuilt_while_the_worker_runs(job: Job) -> None:
     worker = job.start_worker()

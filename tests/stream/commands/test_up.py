@@ -74,6 +74,24 @@ def test_a_worker_or_a_redis_that_dies_is_started_again_and_the_reason_is_said(s
     assert "redis ended (killed by SIGKILL)" in done.err
 
 
+def test_one_of_two_workers_dies_and_every_event_counts_once(start_up, livesegment, eventually) -> None:
+    up = start_up("--no-simulate", "--workers", "2")
+    up.wait_until_ready()
+    os.kill(up.pids["worker-2"], signal.SIGKILL)
+    sent = livesegment("simulate", "--data-dir", up.data_dir, "--events", "20000", "--rate", "max", "--json").json[
+        "sent"
+    ]
+
+    def counted() -> dict[str, int]:
+        return livesegment("status", "--data-dir", up.data_dir, "--json").json["events"]
+
+    assert eventually(lambda: counted()["read"] >= sent)
+    found = counted()
+    assert found["read"] == found["applied"] + found["duplicates"] + found["dead_letters"] == sent
+    assert eventually(lambda: up.endpoints()["pids"].get("worker-2") not in {None, up.pids["worker-2"]})
+    assert up.end(signal.SIGTERM).code == 0
+
+
 def test_without_the_broker_up_ends_and_says_why(start_up, alive) -> None:
     up = start_up("--no-simulate")
     up.wait_until_ready()
