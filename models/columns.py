@@ -26,6 +26,8 @@ BLOCK = 1 << _BLOCK_BITS
 """Slots of one block. Growth never copies; a block's memory is only taken as its rows are made, `_FILL` at a time; few
 blocks are quick to gather from."""
 _FILL = 1024
+_RECENT_FEW = 10_000
+"""Customers with recent ids among whom nobody looks early for those who need none any more."""
 _PRODUCTS_FEW = 50_000
 """Names of products that are kept before anybody looks which of them lie in no cart any more."""
 
@@ -177,6 +179,7 @@ class CustomerTable:
         self.triggers: dict[int, bytes] = {}
         """By slot, the cart triggers of the last published record while they may not have been sent."""
         self._products_max = _PRODUCTS_FEW
+        self._recent_max = _RECENT_FEW
         self._made = 0
         self._capacity = 0
         self._dirty: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
@@ -261,6 +264,14 @@ class CustomerTable:
         values, sizes = np.unique(self.column(name).astype(np.int64), return_counts=True)
         return dict(zip(values.tolist(), sizes.tolist(), strict=True))
 
+    @property
+    def crowded(self) -> bool:
+        """Whether `prune` may save memory: a quarter more customers have recent ids than after the last one.
+
+        A backlog brings in a minute whom a shop sees in days.
+        """
+        return len(self.recent_events) > self._recent_max
+
     def forget(self, slot: int) -> list[int]:
         """Let go of everything of one customer; the last customer takes the slot, and the slot `len` is no more.
 
@@ -296,9 +307,10 @@ class CustomerTable:
             self.products = {product: name for product, name in self.products.items() if product in held}
             self._products_max = max(_PRODUCTS_FEW, 2 * len(self.products))
         last_seen = self.column("last_seen")
-        return self.recent_events.prune(last_seen, oldest_watermark_ms) + self.recent_orders.prune(
-            last_seen, oldest_watermark_ms
-        )
+        freed = self.recent_events.prune(last_seen, oldest_watermark_ms)
+        freed += self.recent_orders.prune(last_seen, oldest_watermark_ms)
+        self._recent_max = max(_RECENT_FEW, len(self.recent_events) * 5 // 4)
+        return freed
 
     def _extend(self) -> None:
         """Make the next `_FILL` rows."""

@@ -72,6 +72,7 @@ class Partition(Viewed):
         self.agenda = Agenda(settings.cart_timers, self.rules, settings.sweep_s * 1000)
         self.sweep = Sweep(self)
         self.upkeep = Upkeep(self)
+        self._flushing = asyncio.Lock()
         self._pruned_at = time.monotonic()
         self.limit = StopLimit(
             partition=number, window=settings.dead_letter_stop_window, ratio=settings.dead_letter_stop_ratio
@@ -170,7 +171,14 @@ class Partition(Viewed):
         hit("model_swapped")
 
     async def flush(self) -> None:
-        """Write the rows of all dirty customers and the partition's own row: what must precede an offset commit."""
+        """Write the rows of all dirty customers and the partition's own row: what must precede an offset commit.
+
+        One after the other: of two at once, the one that counted first could write its counts last, behind a commit.
+        """
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         async with self.lock:
             dirty = np.flatnonzero(self.table.dirty)
             positions, reasons = copy.deepcopy(self.positions), dict(self.reasons)
@@ -188,7 +196,7 @@ class Partition(Viewed):
         async with self.lock:
             self.meta.topics, self.meta.reasons, self.meta.clock = positions, reasons, clock
             await self.write_meta()
-            if time.monotonic() - self._pruned_at >= PRUNE_S:
+            if self.table.crowded or time.monotonic() - self._pruned_at >= PRUNE_S:
                 self._pruned_at = time.monotonic()
                 self.table.prune(self.watermarks.oldest)
         hit("dirty_flushed")

@@ -57,6 +57,23 @@ def test_an_empty_table_has_empty_columns():
     assert CustomerTable().prune(10**15) == 0
 
 
+def test_a_table_is_crowded_once_a_quarter_more_customers_have_recent_ids_until_it_is_pruned(monkeypatch):
+    monkeypatch.setattr(columns, "_RECENT_FEW", 4)
+    table = CustomerTable()
+    table.add_all([f"c{number}" for number in range(12)])
+    crowded = []
+    for slot in range(12):
+        table.recent_events.put(np.array([slot]), np.full((1, 16), slot + 1, dtype=np.uint64))
+        crowded.append(table.crowded)
+        if slot == 9:
+            rows = table.gather(np.arange(8))
+            rows[:, COL.last_seen] = 10**13
+            table.scatter(np.arange(8), rows)
+            assert table.prune(10**13) == 2
+    assert crowded == [False] * 4 + [True] * 6 + [False] * 2
+    assert len(table.recent_events) == 10
+
+
 def test_marking_dirty_reaches_only_those_slots():
     table = _table(3_000)
     table.mark_dirty(np.array([1, 2_999]))
