@@ -32,24 +32,31 @@ class Agenda:
 
     def note(self, slots: Slots, rows: Floats, now_ms: float) -> None:
         """Take in customers who were judged for another reason than time; their segments are looked at next time."""
-        self.carts.set(slots, _whole(reminders.due(rows, self.timers)))
+        self.carts.set(slots, reminders.due(rows, self.timers))
         self.segments.advance(slots, int(now_ms))
 
     def plan(
         self, slots: Slots, rows: Floats, now_ms: float, model: Model | None, yardsticks: Yardsticks | None
     ) -> None:
         """Take in customers who were judged because time passed."""
-        self.carts.set(slots, _whole(reminders.due(rows, self.timers)))
+        self.carts.set(slots, reminders.due(rows, self.timers))
         if model is None:
             self.segments.set(slots, np.full(len(slots), NEVER))
         else:
             times = horizon.looks(rows, now_ms, model, yardsticks, self._rules, period_ms=self._period_ms)
             self.segments.set(slots, _whole(times))
 
+    def forget(self, slot: int, last: int, now_ms: float) -> None:
+        """Follow `CustomerTable.forget`; whoever took the slot over is looked at next time, lest a sweep missed it."""
+        self.carts.move(last, slot)
+        self.segments.move(last, slot)
+        if last != slot:
+            self.segments.advance(np.array([slot]), int(now_ms))
+
     def take(self, now_ms: int) -> Slots:
-        """Take out who is due: first those with cart timers, in order of time, then the others."""
-        carts, segments = self.carts.take(now_ms), self.segments.take(now_ms)
-        return np.concatenate([carts, np.setdiff1d(segments, carts)])
+        """Take out some who are due, nobody if nobody is: first those with cart timers, in order of time."""
+        carts = self.carts.take(now_ms)
+        return carts if carts.size else self.segments.take(now_ms)
 
 
 def _whole(times_ms: Floats) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """One decoded group of events as columns: what `stream.decode` makes and `models.apply` consumes.
 
 All arrays of a batch are in log order per source topic. `E` is the number of events; the sparse parts (items, cart
-operations, orders) point back into the events by position, because few events have them.
+operations, orders, categories) point back into the events by position, because few events have them.
 """
 
 from __future__ import annotations
@@ -56,8 +56,19 @@ class EventBatch:
     order_amount_minor: NDArray[np.int64]
     """(O,) money of the event in minor units, never negative: a refund's amount is subtracted by its kind."""
 
+    order_discount_minor: NDArray[np.int64]
+    """(O,) money taken off in minor units, 0 where none is known."""
+    category_event: NDArray[np.int64]
+    """(G,) position of the event that names a product of a category."""
+    category: NDArray[np.uint64]
+    """(G,) stable 64-bit hash of that category."""
+    day_part: NDArray[np.int8]
+    """(E,) `models.day_parts`: night and weekend by the shop's clock."""
+
     cart_names: Mapping[int, str] = field(default_factory=lambda: _NO_NAMES)
     """Product ids of the cart operations, by their hashes."""
+    category_names: Mapping[int, str] = field(default_factory=lambda: _NO_NAMES)
+    """Names of the categories, by their hashes."""
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -66,7 +77,7 @@ class EventBatch:
         """Return the events from `start` to before `end` as a batch of their own."""
         if (start, end) == (0, len(self)):
             return self
-        events = (self.item_event, self.cart_event, self.order_event)
+        events = (self.item_event, self.cart_event, self.order_event, self.category_event)
         sparse = [np.flatnonzero((event >= start) & (event < end)) for event in events]
         mine = slice(start, end)
         now_at = [event[which] - start for event, which in zip(events, sparse, strict=True)]
@@ -76,7 +87,7 @@ class EventBatch:
         """Return the events at distinct places, in that order, as a batch of their own."""
         place_now = np.full(len(self), -1)
         place_now[places] = np.arange(len(places))
-        events = (self.item_event, self.cart_event, self.order_event)
+        events = (self.item_event, self.cart_event, self.order_event, self.category_event)
         sparse = [_moved(event, place_now) for event in events]
         now_at = [place_now[event[which]] for event, which in zip(events, sparse, strict=True)]
         some = places.tolist()
@@ -91,9 +102,9 @@ class EventBatch:
         sparse: list[NDArray[np.int64]],
         now_at: list[NDArray[np.int64]],
     ) -> EventBatch:
-        """Return some events with their items, cart operations and orders, whose events stand at `now_at`."""
-        item, cart, order = sparse
-        item_event, cart_event, order_event = now_at
+        """Return some events with their items, cart operations, orders, categories, whose events are at `now_at`."""
+        item, cart, order, category = sparse
+        item_event, cart_event, order_event, category_event = now_at
         return EventBatch(
             source=self.source[dense],
             offset=self.offset[dense],
@@ -111,7 +122,12 @@ class EventBatch:
             order_event=order_event,
             order_hash=self.order_hash[order],
             order_amount_minor=self.order_amount_minor[order],
+            order_discount_minor=self.order_discount_minor[order],
+            category_event=category_event,
+            category=self.category[category],
+            day_part=self.day_part[dense],
             cart_names=self.cart_names,
+            category_names=self.category_names,
         )
 
 

@@ -16,22 +16,26 @@ Money = Callable[[float], str]
 """Minor units as a person writes them."""
 
 
-def typical(snapshot: ModelSnapshot, scaled: Floats) -> dict[str, float]:
+Undo = Callable[[Floats], Floats]
+"""(F,) features as the learner was given them -> as people know them, where that is not the same."""
+
+
+def typical(snapshot: ModelSnapshot, scaled: Floats, undo: Undo | None = None) -> dict[str, float]:
     """Raw feature values of one point (F,) of the space of a model."""
-    transform = Transform.of(snapshot.mean, snapshot.scale, snapshot.clip)
-    return dict(zip(snapshot.features, transform.invert(scaled).tolist(), strict=True))
+    raw = Transform.of(snapshot.mean, snapshot.scale, snapshot.clip).invert(scaled)
+    return dict(zip(snapshot.features, (undo(raw) if undo else raw).tolist(), strict=True))
 
 
-def usual(snapshot: ModelSnapshot) -> dict[str, float]:
+def usual(snapshot: ModelSnapshot, undo: Undo | None = None) -> dict[str, float]:
     """Feature values in the middle of all customers: of the centroids, by their shares."""
     centroids = np.array([segment.centroid for segment in snapshot.centroids])
     shares = np.array([segment.share for segment in snapshot.centroids])
-    return typical(snapshot, shares @ centroids / max(shares.sum(), 1e-9))
+    return typical(snapshot, shares @ centroids / max(shares.sum(), 1e-9), undo)
 
 
-def card(snapshot: ModelSnapshot, segment: Segment, money: Money) -> dict[str, Any]:
+def card(snapshot: ModelSnapshot, segment: Segment, money: Money, undo: Undo | None = None) -> dict[str, Any]:
     """Say who a segment is: one sentence, and up to three contrasts with their numbers."""
-    mine, all_ = typical(snapshot, np.array(segment.centroid)), usual(snapshot)
+    mine, all_ = typical(snapshot, np.array(segment.centroid), undo), usual(snapshot, undo)
     contrasts = [
         {
             "feature": contrast.feature,
@@ -43,6 +47,15 @@ def card(snapshot: ModelSnapshot, segment: Segment, money: Money) -> dict[str, A
         for contrast in segment.contrasts
     ]
     return {"sentence": _sentence([str(contrast["words"]) for contrast in contrasts]), "contrasts": contrasts}
+
+
+def money_in(currency: str, digits: int) -> Money:
+    """Spell minor units in a currency.
+
+    >>> money_in("EUR", 2)(123456.0)
+    '1,234.56 EUR'
+    """
+    return lambda minor: f"{minor / 10**digits:,.{digits}f} {currency}"
 
 
 _SINCE = {1: "in the last day or two", 7: "lately", 30: "in the last weeks", 180: "in the last months"}

@@ -111,6 +111,12 @@ class Carts:
         before = last_order_ms if last_order_ms < opened_ms else opened_ms - 1
         return float(_emptied(words, int(opened_ms), int(before)))
 
+    def times(self, slot: int) -> list[int]:
+        """Read when a settled cart was operated on, rising."""
+        words = np.frombuffer(self.blobs.get(slot, _EMPTY), dtype="<i8")
+        times: list[int] = words[_HEADER_WORDS::WORDS].tolist()
+        return times
+
     def products(self) -> set[int]:
         """Hashes of all products that operations name."""
         found: set[int] = set()

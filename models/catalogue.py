@@ -154,6 +154,42 @@ _PLAIN = (
         "",
         "",
     ),
+    Feature(
+        "categories_hl30d",
+        "categories",
+        "A",
+        "log1p",
+        "effective number of product categories (30-day half-lives, at most 6), 0 where none is known",
+        "wide tastes",
+        "one taste",
+    ),
+    Feature(
+        "discount_share",
+        "ratio",
+        "A",
+        "identity",
+        "money taken off orders as a share of their price, as far as orders say so",
+        "bargain hunters",
+        "full payers",
+    ),
+    Feature(
+        "night_share",
+        "ratio",
+        "B",
+        "identity",
+        "share of events between 22 and 6 o'clock by the shop's clock, shrunk to a third",
+        "night owls",
+        "day visitors",
+    ),
+    Feature(
+        "weekend_share",
+        "ratio",
+        "B",
+        "identity",
+        "share of events on Saturdays and Sundays by the shop's clock, shrunk to two sevenths",
+        "weekend visitors",
+        "weekday visitors",
+    ),
 )
 """What is counted once; `_catalogue` adds what is counted per action and half-life."""
 

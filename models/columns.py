@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.carts import Carts
+from models.categories import CategoryNames
 from models.compiled import compiled
 from models.ids import CustomerIds
 from models.index import SlotIndex
@@ -90,30 +91,39 @@ class Columns(NamedTuple):
     cart_touched_at: int = 47  # ms; time of the newest operation that counts, 0 without one
     cart_opened_at: int = 48  # ms; since when the cart has held something, 0 while it is empty
     first_order_at: int = 49  # ms; 0 = never
+    night_weekend: int = 50  # events of the night + 2**26 x events of the weekend (`models.day_parts`)
+    discount_minor: int = 51
+    category0_hl30d: int = 52
+    category1_hl30d: int = 53
+    category2_hl30d: int = 54
+    category3_hl30d: int = 55
+    category4_hl30d: int = 56
+    category5_hl30d: int = 57
+    category_labels: int = 58  # uint64 bits (`models.affinity`)
     # From here on: the published part, which `models.apply` never touches.
-    segment: int = 50  # -1 = none
-    previous: int = 51  # -1 = none
-    since: int = 52
-    rev: int = 53
-    ver: int = 54
-    epoch: int = 55
-    change_epoch: int = 56
-    change_seq: int = 57
-    change_reason: int = 58
-    change_model: int = 59
-    names: int = 60  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
-    cart_state: int = 61
-    record_seq: int = 62  # the partition's sequence number of the last published record
-    as_of: int = 63  # ms; when the record was last published
-    confidence: int = 64
-    told_cart: int = 65  # ms; `cart_opened_at` of the cart that reminders were last due for, 0 = none
-    told_passed: int = 66  # how many of its reminders were due so far, sent or not; -1 = it was bought or emptied
-    told_due1: int = 67  # ms; when the reminder that was sent and not withdrawn was due, 0 = none
-    told_due2: int = 68
-    told_due3: int = 69
-    trigger_seq: int = 70  # `record_seq` of the last cart trigger
-    standing: int = 71  # `models.standing`: stage x 1000 + RFM digits, + 10000 x `models.chances`; 0 = not known
-    change_why: int = 72  # three indexes of 16 bits into the partition's names: features (`models.why`)
+    segment: int = 59  # -1 = none
+    previous: int = 60  # -1 = none
+    since: int = 61
+    rev: int = 62
+    ver: int = 63
+    epoch: int = 64
+    change_epoch: int = 65
+    change_seq: int = 66
+    change_reason: int = 67
+    change_model: int = 68
+    names: int = 69  # the previous segment's name << 16 | the present one's, as indexes of the partition's names
+    cart_state: int = 70
+    record_seq: int = 71  # the partition's sequence number of the last published record
+    as_of: int = 72  # ms; when the record was last published
+    confidence: int = 73
+    told_cart: int = 74  # ms; `cart_opened_at` of the cart that reminders were last due for, 0 = none
+    told_passed: int = 75  # how many of its reminders were due so far, sent or not; -1 = it was bought or emptied
+    told_due1: int = 76  # ms; when the reminder that was sent and not withdrawn was due, 0 = none
+    told_due2: int = 77
+    told_due3: int = 78
+    trigger_seq: int = 79  # `record_seq` of the last cart trigger
+    standing: int = 80  # `models.standing`: stage x 1000 + RFM digits, + 10000 x `models.chances`; 0 = not known
+    change_why: int = 81  # three indexes of 16 bits into the partition's names: features (`models.why`)
 
 
 COL = Columns()
@@ -123,9 +133,10 @@ POSITION: Mapping[str, int] = MappingProxyType(COL._asdict())
 WIDTH = len(COLUMNS)
 ROW_BYTES = WIDTH * 8
 RING = slice(COL.ring0, COL.ring5 + 1)
+CATEGORIES = slice(COL.category0_hl30d, COL.category5_hl30d + 1)
 _CART = slice(COL.cart_value_minor, COL.cart_opened_at + 1)
 """What `models.carts.CartView` says, in its order."""
-BIT_COLUMNS = frozenset({*COLUMNS[RING], "products"})
+BIT_COLUMNS = frozenset({*COLUMNS[RING], "products", "category_labels"})
 """Columns whose 64 bits are a uint64: arithmetic on them as float64 is meaningless."""
 
 
@@ -164,6 +175,7 @@ class CustomerTable:
         self.carts = Carts()
         self.products: dict[int, str] = {}
         """Product ids by their hashes: of all that lies in a cart, and some more."""
+        self.categories = CategoryNames()
         self.triggers: dict[int, bytes] = {}
         """By slot, the cart triggers of the last published record while they may not have been sent."""
         self._products_max = _PRODUCTS_FEW
@@ -233,6 +245,15 @@ class CustomerTable:
             return np.empty(0)
         return np.concatenate([block[:, position] for block in self.blocks])[: len(self.ids)]
 
+    def span(self, name: str, start: int, end: int) -> NDArray[np.float64]:
+        """(end - start,) copy of one column of the slots from `start` to before `end`."""
+        position, found = POSITION[name], np.empty(end - start)
+        for number in range(start >> _BLOCK_BITS, (end + BLOCK - 1) >> _BLOCK_BITS):
+            first = number << _BLOCK_BITS
+            low, high = max(start, first), min(end, first + BLOCK)
+            found[low - start : high - start] = self.blocks[number][low - first : high - first, position]
+        return found
+
     def settle_carts(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
         """Settle the carts of T slots that have one, and set the cart columns of their rows (T, WIDTH) in place."""
         held = self.carts.settle(slots, rows[:, COL.last_seen], rows[:, COL.last_order_at])
@@ -250,6 +271,31 @@ class CustomerTable:
         A backlog brings in a minute whom a shop sees in days.
         """
         return len(self.recent_events) > self._recent_max
+
+    def forget(self, slot: int) -> list[int]:
+        """Let go of everything of one customer; the last customer takes the slot, and the slot `len` is no more.
+
+        Returns slots whose rows are to be written now: they hold what other rows held before.
+        """
+        last = len(self) - 1
+        here, there = np.array([slot]), np.array([last])
+        for recent in (self.recent_events, self.recent_orders):
+            recent.move(last, slot)
+        self.carts.put(slot, self.carts.blobs.get(last) if last != slot else None)
+        self.carts.put(last, None)
+        self.triggers.pop(slot, None)
+        if last in self.triggers:
+            self.triggers[slot] = self.triggers.pop(last)
+        heir = slot if slot != last else 0
+        inherits = self.categories.move(slot, last, heir)
+        self.scatter(here, self.gather(there))
+        self.scatter(there, EMPTY_ROW[None, :])
+        self._dirty[slot], self._dirty[last] = self._dirty[last] and last != slot, False
+        self.index.put(self.ids[slot], -1)
+        if last != slot:
+            self.index.put(self.ids[last], slot)
+        self.ids.forget(slot)
+        return [heir] if len(self) and (inherits or slot != last) else []
 
     def prune(self, oldest_watermark_ms: int) -> int:
         """Forget recent ids that no event in time can repeat any more; how many customers' sets were freed.

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.slots import grown
 
 NEVER = 2**62
 WINDOW_MS = 60_000
+MOST = 50_000
+"""Slots that are taken at once: so few that it takes milliseconds, however many are due."""
 
 Slots = NDArray[np.int64]
 
@@ -28,6 +31,7 @@ class DueTimes:
 
     def __init__(self) -> None:
         self._times: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._is_near: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._size = 0
         self._reach_ms = -NEVER
         self._near: list[Slots] = []
@@ -37,8 +41,7 @@ class DueTimes:
         if not len(slots):
             return
         self._grow(int(slots.max()) + 1)
-        self._times[slots] = times_ms
-        near = slots[times_ms < self._reach_ms]
+        near = _put(self._times, self._is_near, slots, times_ms, self._reach_ms)
         if near.size:
             self._near.append(near)
 
@@ -46,22 +49,30 @@ class DueTimes:
         """Bring the due times of distinct slots forward to `time_ms`, where they are later."""
         if len(slots):
             self._grow(int(slots.max()) + 1)
-            self.set(slots, np.minimum(self._times[slots], time_ms))
+            near = _advance(self._times, self._is_near, slots, time_ms, self._reach_ms)
+            if near.size:
+                self._near.append(near)
 
-    def take(self, now_ms: int) -> Slots:
-        """Take out the slots whose time has come, in order of time, then of slot."""
+    def take(self, now_ms: int, most: int = MOST) -> Slots:
+        """Take out up to `most` slots whose time has come, in order of time, then of slot."""
         if now_ms >= self._reach_ms:
             self._reach_ms = now_ms + WINDOW_MS
             self._near = [np.flatnonzero(self._times[: self._size] < self._reach_ms)]
+            self._is_near[: self._size] = False
+            self._is_near[self._near[0]] = True
         if not self._near:
             return np.empty(0, np.int64)
-        near = np.unique(np.concatenate(self._near))
+        near = np.concatenate(self._near)
         times = self._times[near]
         come = times <= now_ms
-        rest = near[~come & (times < self._reach_ms)]
-        self._near = [rest] if rest.size else []
-        taken = near[come][np.argsort(times[come], kind="stable")]
+        if np.count_nonzero(come) > most:
+            come = times <= np.partition(times[come], most)[most]
+        taken = near[come][np.lexsort((near[come], times[come]))[:most]]
         self._times[taken] = NEVER
+        rest = near[self._times[near] < self._reach_ms]
+        self._is_near[near] = False
+        self._is_near[rest] = True
+        self._near = [rest] if rest.size else []
         return taken
 
     def times(self, slots: Slots) -> NDArray[np.int64]:
@@ -70,6 +81,13 @@ class DueTimes:
         known = (slots >= 0) & (slots < self._size)
         found[known] = self._times[slots[known]]
         return found
+
+    def move(self, source: int, target: int) -> None:
+        """Give slot `target` the due time of `source`, which then has none; the same slot: it has none."""
+        time_ms = self.times(np.array([source])) if source != target else np.array([NEVER])
+        self.set(np.array([target]), time_ms)
+        if source != target:
+            self.set(np.array([source]), np.array([NEVER]))
 
     def any_by(self, time_ms: int) -> bool:
         """Whether anybody is due by then."""
@@ -80,4 +98,33 @@ class DueTimes:
     def _grow(self, size: int) -> None:
         if size > len(self._times):
             self._times = grown(self._times, max(1024, 2 * size), fill=NEVER)
+            self._is_near = grown(self._is_near, len(self._times), fill=False)
         self._size = max(self._size, size)
+
+
+@compiled
+def _put(
+    times: NDArray[np.int64], is_near: NDArray[np.bool_], slots: Slots, new: NDArray[np.int64], reach_ms: int
+) -> Slots:
+    """Set the times of slots; return those that are within reach by it."""
+    near, count = np.empty(len(slots), np.int64), 0
+    for at in range(len(slots)):
+        slot = slots[at]
+        times[slot] = new[at]
+        if new[at] < reach_ms and not is_near[slot]:
+            near[count], is_near[slot] = slot, True
+            count += 1
+    return near[:count]
+
+
+@compiled
+def _advance(times: NDArray[np.int64], is_near: NDArray[np.bool_], slots: Slots, time_ms: int, reach_ms: int) -> Slots:
+    """Bring the times of slots forward; return those that are within reach by it."""
+    near, count = np.empty(len(slots), np.int64), 0
+    for at in range(len(slots)):
+        slot = slots[at]
+        times[slot] = min(times[slot], time_ms)
+        if times[slot] < reach_ms and not is_near[slot]:
+            near[count], is_near[slot] = slot, True
+            count += 1
+    return near[:count]

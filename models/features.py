@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models import activity, decay
+from models import activity, affinity, day_parts, decay
 from models.catalogue import (
     CART_TO_ORDER_PRIOR,
     FEATURES,
@@ -18,7 +18,7 @@ from models.catalogue import (
     PRIOR_WEIGHT,
     VIEW_TO_CART_PRIOR,
 )
-from models.columns import COL, COLUMNS, FADING, RING, WIDTH, CustomerTable
+from models.columns import CATEGORIES, COL, COLUMNS, FADING, RING, WIDTH, CustomerTable
 from models.compiled import compiled
 
 BITMAP_BITS = 64
@@ -84,6 +84,10 @@ _COMPUTED = (
     "cart_value",
     "cart_age_s",
     "cart_truncated",
+    "categories_hl30d",
+    "discount_share",
+    "night_share",
+    "weekend_share",
 )
 """Features that are no column: their codes follow on those of the columns."""
 (
@@ -97,6 +101,10 @@ _COMPUTED = (
     _CART_VALUE,
     _CART_AGE_S,
     _CART_TRUNCATED,
+    _CATEGORIES,
+    _DISCOUNT_SHARE,
+    _NIGHT_SHARE,
+    _WEEKEND_SHARE,
 ) = range(WIDTH, WIDTH + len(_COMPUTED))
 _CODE = {name: code for code, name in enumerate((*COLUMNS, *_COMPUTED))}
 
@@ -106,6 +114,7 @@ _FACTOR_OF = np.zeros(WIDTH, dtype=np.int64)
 for _place, _columns in enumerate(FADING.values()):
     _FACTOR_OF[_columns] = _place + 1
 _RING_START, _RING_END = RING.start, RING.stop
+_CATEGORY_START, _CATEGORY_END = CATEGORIES.start, CATEGORIES.stop
 
 
 @functools.lru_cache(maxsize=64)
@@ -132,6 +141,8 @@ def _read(
                 values[at, feature] = _column(customer, factors, code)
             elif code in (_SESSIONS, _DISTINCT_PRODUCTS):
                 values[at, feature] = _of_bits(code, bits[at], last_seen, read_at)
+            elif code >= _CATEGORIES:
+                values[at, feature] = _taste(code, customer)
             else:
                 values[at, feature] = _computed(code, customer, factors, read_at)
     return values
@@ -149,6 +160,19 @@ def _of_bits(code: int, bits: NDArray[np.uint64], last_seen: float, read_at: flo
         return distinct(bits[COL.products])
     aged = read_at // activity.HALF_HOUR_MS - last_seen // activity.HALF_HOUR_MS
     return float(activity.sessions(bits[_RING_START:_RING_END], int(aged)))
+
+
+@compiled
+def _taste(code: int, customer: NDArray[np.float64]) -> float:
+    if code == _CATEGORIES:
+        return affinity.effective(customer[_CATEGORY_START:_CATEGORY_END])
+    if code == _DISCOUNT_SHARE:
+        # Without discounts and without orders nothing was taken off.
+        return float(customer[COL.discount_minor] / max(customer[COL.discount_minor] + customer[COL.spend_minor], 1.0))
+    counted, events = customer[COL.night_weekend], min(customer[COL.events], float(day_parts.COUNTED_MAX))
+    if code == _NIGHT_SHARE:
+        return shrunk(day_parts.nights(counted), events, day_parts.NIGHT_PRIOR)
+    return shrunk(day_parts.weekends(counted), events, day_parts.WEEKEND_PRIOR)
 
 
 @compiled

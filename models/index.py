@@ -22,7 +22,7 @@ _FULL = 0.6
 
 
 class SlotIndex:
-    """A map from id to slot that only grows."""
+    """A map from id to slot. The place of an id that was made unknown is kept for it until the index doubles."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -47,6 +47,10 @@ class SlotIndex:
             self._double()
         _insert(self._hashes, self._slots, _hashes(customers), np.arange(first, first + len(customers), dtype=np.int32))
 
+    def put(self, customer: str, slot: int) -> None:
+        """Give a known id another slot; -1 makes it unknown."""
+        _replace(self._hashes, self._slots, _hashes([customer]), slot)
+
     def _allocate(self, places: int) -> None:
         self._hashes: NDArray[np.uint64] = np.zeros(places, dtype=np.uint64)
         self._slots: NDArray[np.int32] = np.zeros(places, dtype=np.int32)
@@ -55,7 +59,7 @@ class SlotIndex:
         """Insert all anew, in order of place: the new places fill along two lines of memory, one in each half."""
         hashes, slots = self._hashes, self._slots
         self._allocate(2 * len(hashes))
-        used = hashes != 0
+        used = (hashes != 0) & (slots >= 0)
         _insert(self._hashes, self._slots, hashes[used], slots[used])
 
 
@@ -78,13 +82,23 @@ def _find(places: NDArray[np.uint64], slots: NDArray[np.int32], hashes: NDArray[
 def _insert(
     places: NDArray[np.uint64], slots: NDArray[np.int32], hashes: NDArray[np.uint64], new: NDArray[np.int32]
 ) -> None:
-    """Put hashes, with their slots, each into the first free place from its own on."""
+    """Put hashes, with their slots, each into the first place from its own on that is free or was its own."""
     last = np.uint64(len(places) - 1)
     for at in range(len(hashes)):
         place = _not_0(hashes[at]) & last
-        while places[place]:
+        while places[place] and not (places[place] == _not_0(hashes[at]) and slots[place] < 0):
             place = (place + np.uint64(1)) & last
         places[place], slots[place] = _not_0(hashes[at]), new[at]
+
+
+@compiled
+def _replace(places: NDArray[np.uint64], slots: NDArray[np.int32], hashes: NDArray[np.uint64], slot: int) -> None:
+    """Set the slot of one hash that has a place."""
+    last = np.uint64(len(places) - 1)
+    place = _not_0(hashes[0]) & last
+    while places[place] != _not_0(hashes[0]):
+        place = (place + np.uint64(1)) & last
+    slots[place] = slot
 
 
 @compiled

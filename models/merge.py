@@ -9,11 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models import activity, carts, decay, recent
+from models import activity, affinity, carts, decay, recent
 from models.columns import COL, HALF_LIFE_DAYS, POSITION, RING, CustomerTable
 
+_COUNTS = (
+    *("events", "duplicates", "late", "custom", "orders", "spend_minor", "refunds_minor"),
+    *("night_weekend", "discount_minor"),
+)
 _ADDED = [
-    *(POSITION[name] for name in ("events", "duplicates", "late", "custom", "orders", "spend_minor", "refunds_minor")),
+    *(POSITION[name] for name in _COUNTS),
     *np.flatnonzero(HALF_LIFE_DAYS).tolist(),
 ]
 _UNITED = [*range(COL.ring0, COL.ring5 + 1), COL.products]
@@ -31,6 +35,8 @@ def merge(table: CustomerTable, target: int, other: CustomerTable, source: int) 
     if blob is not None:
         table.carts.put(target, blob)
         table.settle_carts(here, mine)
+    for category in other.categories.held.get(source, ()):
+        table.categories.bring(target, category, other.categories.names[category])
     table.scatter(here, mine)
     table.mark_dirty(here)
 
@@ -46,7 +52,9 @@ def _merge_rows(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> None:
         half_hours = last_seen // activity.HALF_HOUR_MS - seen // activity.HALF_HOUR_MS
         activity.shift(row.view(np.uint64)[RING], int(half_hours))
     mine[_ADDED] += theirs[_ADDED]
-    mine.view(np.uint64)[_UNITED] |= theirs.view(np.uint64)[_UNITED]
+    ours, others = mine.view(np.uint64), theirs.view(np.uint64)
+    ours[_UNITED] |= others[_UNITED]
+    ours[COL.category_labels] = affinity.united(ours[COL.category_labels], others[COL.category_labels])
     mine[COL.first_seen] = min(mine[COL.first_seen], theirs[COL.first_seen])
     first_orders = [row[COL.first_order_at] for row in (mine, theirs) if row[COL.first_order_at] > 0]
     mine[COL.first_order_at] = min(first_orders, default=0.0)

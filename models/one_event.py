@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models import activity, decay, recent
+from models import activity, affinity, day_parts, decay, recent
 from models.columns import COL, HALF_LIFE_DAYS, RING
 from models.compiled import compiled
 from schemas.kinds import Kind
@@ -63,10 +63,12 @@ def take(  # noqa: PLR0917 (compiled code takes arrays one by one)
     time_ms: NDArray[np.int64],
     kind: NDArray[np.int8],
     event_hash: NDArray[np.uint64],
+    day_part: NDArray[np.int8],
     late: NDArray[np.bool_],
     order_event: NDArray[np.int64],
     order_hash: NDArray[np.uint64],
     order_amount_minor: NDArray[np.int64],
+    order_discount_minor: NDArray[np.int64],
     row: NDArray[np.int64],
     rows: NDArray[np.float64],
     bits: NDArray[np.uint64],
@@ -106,9 +108,13 @@ def take(  # noqa: PLR0917 (compiled code takes arrays one by one)
                 continue
         became[at] = APPLIED
         customer[COL.late] += late[at]
+        if customer[COL.events] < day_parts.COUNTED_MAX:
+            customer[COL.night_weekend] += day_parts.counted(day_part[at])
         days = _happen(customer, bits[row[at]], time_ms[at], kind[at])
         if order != _NO_ORDER:
-            _order(customer, time_ms[at], days, kind[at] != _REFUND, order_amount_minor[order], opens)
+            buys = kind[at] != _REFUND
+            _order(customer, time_ms[at], days, buys, order_amount_minor[order], opens)
+            customer[COL.discount_minor] += order_discount_minor[order] * buys
     return became
 
 
@@ -193,6 +199,28 @@ def see_products(
         event = item_event[item]
         if became[event] == APPLIED:
             bits[row[event], COL.products] |= np.uint64(1) << (item_product[item] >> np.uint64(58))
+
+
+@compiled
+def see_categories(  # noqa: PLR0917 (as above)
+    became: NDArray[np.int8],
+    category_event: NDArray[np.int64],
+    category: NDArray[np.uint64],
+    time_ms: NDArray[np.int64],
+    row: NDArray[np.int64],
+    rows: NDArray[np.float64],
+    bits: NDArray[np.uint64],
+) -> None:
+    """Add, in place, what applied events say of categories, each customer's landmark being that of all its events."""
+    for at in range(len(category_event)):
+        event = category_event[at]
+        if became[event] == APPLIED:
+            customer, labels = rows[row[event]], bits[row[event]]
+            days = decay.days_from_landmark(time_ms[event], decay.cell(customer[COL.last_seen]))
+            place = affinity.bucket(category[at])
+            customer[COL.category0_hl30d + place] += decay.weight(days, affinity.HALF_LIFE_DAYS)
+            sign = affinity.signature(category[at])
+            labels[COL.category_labels] = affinity.labelled(labels[COL.category_labels], place, sign)
 
 
 @compiled

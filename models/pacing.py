@@ -26,20 +26,28 @@ def meetings(batch: EventBatch) -> tuple[Places, NDArray[np.int64]]:
     return order, met[order]
 
 
-def cuts(
-    batch: EventBatch, order: Places, met: NDArray[np.int64], due_ms: NDArray[np.int64], timers: Timers, *, step_ms: int
+def cuts(  # noqa: PLR0917 (one group, and what is known before it)
+    batch: EventBatch,
+    order: Places,
+    met: NDArray[np.int64],
+    due_ms: NDArray[np.int64],
+    timers: Timers,
+    now_ms: int,
+    *,
+    step_ms: int,
 ) -> list[int]:
     """Places in `order`, rising, before which time is to pass.
 
     `due_ms` (E,): when the cart of each event's customer is due, as far as that is known before the first of them.
+    `now_ms`: the clock before them.
     """
-    moments = _steps(met, step_ms) + _stabs(*_returns(batch, order, met, due_ms, timers))
+    moments = _steps(met, now_ms, step_ms) + _stabs(*_returns(batch, order, met, due_ms, timers))
     return sorted({int(place) for place in np.searchsorted(met, moments) if place < len(met)})
 
 
-def _steps(met: NDArray[np.int64], step_ms: int) -> list[int]:
+def _steps(met: NDArray[np.int64], now_ms: int, step_ms: int) -> list[int]:
     """List the times of the clock that are the first of a new step."""
-    first = np.flatnonzero(np.diff(met // step_ms)) + 1
+    first = np.flatnonzero(np.diff(met // step_ms, prepend=now_ms // step_ms))
     found: list[int] = met[first].tolist()
     return found
 

@@ -97,6 +97,12 @@ class RecentIds:
         self._release(old)
         return len(old)
 
+    def move(self, source: int, target: int) -> None:
+        """Forget the set of slot `target`, and give it that of `source`, which then has none; the same slot: forget."""
+        self._release(np.array([target]))
+        if source != target:
+            self._pointer[target], self._pointer[source] = self._pointer[source], -1
+
     def _horizon_ms(self, oldest_watermark_ms: int) -> int:
         # One minute more, because ids know their time to the minute.
         return oldest_watermark_ms - LATE_MS - (self._window + 1) * 60_000

@@ -7,7 +7,7 @@ still cancels it. Each reminder of a cart is due once.
 A cart is named by the time at which it was opened, as that was known when its first reminder was due. It ends when an
 order, a clear or a removal empties it; what is put in afterwards is another cart. A reminder that was sent is
 **withdrawn** where an event that arrives late shows that the cart had ended when it was due, or that it was in use then
-and the silence has not been long enough since. A cart that a reminder stood for, and that is ordered, is **recovered**.
+and no silence long enough followed (`models.reuse`). A cart that is ordered while a reminder stands is **recovered**.
 
 Who was reminded of what is kept in the published columns `told_...` of one cart a customer: the newest one that a
 reminder was due for.
@@ -15,6 +15,7 @@ reminder was due for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from models.carts import WINDOW_MS
 from models.columns import COL
 from models.compiled import compiled
+from models.due import NEVER
 
 Floats = NDArray[np.float64]
 
@@ -83,19 +85,22 @@ NOTHING_ENDED = Ended(np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_),
 
 def states(rows: Floats, now_ms: float, timers: Timers) -> Floats:
     """(T,) states of the carts of rows (T, WIDTH) at `now_ms`."""
-    filled = rows[:, COL.cart_items] > 0
-    silent = now_ms >= rows[:, COL.cart_touched_at] + (timers.delays_ms[0] + timers.grace_ms)
-    return np.where(filled, np.where(silent, float(ABANDONED), float(OPEN)), float(NONE))
+    return _states(np.ascontiguousarray(rows), float(now_ms), timers.delays, timers.grace_ms)
 
 
-def due(rows: Floats, timers: Timers) -> Floats:
-    """(T,) when time alone next changes something about each cart, milliseconds; infinity for never."""
+def due(rows: Floats, timers: Timers) -> NDArray[np.int64]:
+    """(T,) when time alone next changes something about each cart, milliseconds rounded up, NEVER if it does not."""
     return _due(np.ascontiguousarray(rows), timers.delays, timers.grace_ms)
 
 
-def end(rows: Floats, slots: NDArray[np.int64], ended: Ended) -> list[Told]:
-    """Note in `rows`, those of `slots`, which carts ended, and say what is withdrawn or recovered by it."""
-    told = []
+def end(rows: Floats, slots: NDArray[np.int64], ended: Ended, noted: NDArray[np.bool_]) -> list[Told]:
+    """Note in `rows`, those of `slots`, which carts ended, and say what is withdrawn or recovered by it.
+
+    `noted` (T,): set where a row changed.
+    """
+    told: list[Told] = []
+    if not len(ended.slots):
+        return told
     for slot, at_ms, bought, money in zip(*(column.tolist() for column in ended), strict=True):
         at = int(np.searchsorted(slots, slot))
         row = rows[at]
@@ -108,69 +113,91 @@ def end(rows: Floats, slots: NDArray[np.int64], ended: Ended) -> list[Told]:
                 standing = number
         if bought and standing and row[COL.told_passed] != ENDED:
             told.append(Told(at, RECOVERED, cart, standing, row[COL.told_due1 + standing - 1], money))
-        row[COL.told_passed] = ENDED
+        row[COL.told_passed], noted[at] = ENDED, True
     return told
 
 
-def remind(rows: Floats, now_ms: float, timers: Timers) -> tuple[list[Told], int]:
-    """Note in `rows` which reminders are due; say them, those to withdraw, and how many were too old to send."""
-    told, passed_over = _remind(rows, now_ms, timers.delays, timers.grace_ms, timers.oldest_ms)
-    return [Told(int(at), int(what), cart, int(n), due_ms, 0.0) for at, what, cart, n, due_ms in told], passed_over
+def remind(rows: Floats, now_ms: float, timers: Timers, noted: NDArray[np.bool_]) -> tuple[list[Told], int]:
+    """Note in `rows` which reminders are due; say them, and how many were too old to send.
+
+    `noted` (T,): set where a row changed.
+    """
+    told, passed_over = _remind(rows, float(now_ms), timers.delays, timers.grace_ms, timers.oldest_ms, noted)
+    return [Told(int(at), ABANDONED_TOLD, cart, int(n), due_ms, 0.0) for at, cart, n, due_ms in told], passed_over
 
 
 @compiled
-def _same(row: Floats) -> bool:
-    """Whether the cart that is open is the one that was reminded of last; not that, if all that it held aged away."""
+def _passed(row: Floats) -> int:
+    """How many reminders of the cart that is open were due so far; -1 where nobody was reminded of it."""
+    # Another one, if all that the one reminded of held aged away.
     aged = row[COL.cart_opened_at] > row[COL.told_cart] and row[COL.told_cart] <= row[COL.last_seen] - WINDOW_MS
-    return bool(row[COL.told_cart] > 0 and row[COL.told_passed] >= 0 and not aged)
+    if row[COL.told_cart] <= 0 or aged:
+        return -1
+    if row[COL.told_passed] >= 0:
+        return int(row[COL.told_passed])
+    if row[COL.cart_opened_at] != row[COL.told_cart]:
+        return -1
+    # It was taken for emptied until something came late that it had held all the time.
+    standing = 0
+    for number in range(1, REMINDERS_MAX + 1):
+        if row[COL.told_due1 + number - 1] > 0:
+            standing = number
+    return standing
 
 
 @compiled
-def _due(rows: Floats, delays: Floats, grace: float) -> Floats:
-    found = np.full(len(rows), np.inf)
+def _states(rows: Floats, now: float, delays: Floats, grace: float) -> Floats:
+    found = np.zeros(len(rows))
     for at in range(len(rows)):
-        row = rows[at]
-        if row[COL.cart_items] <= 0:
-            continue
-        passed = int(row[COL.told_passed]) if _same(row) else 0
-        if passed < len(delays):
-            found[at] = row[COL.cart_touched_at] + delays[passed] + grace
-        if row[COL.cart_state] != ABANDONED:
-            found[at] = min(found[at], row[COL.cart_touched_at] + delays[0] + grace)
+        if rows[at, COL.cart_items] > 0:
+            found[at] = ABANDONED if now >= rows[at, COL.cart_touched_at] + delays[0] + grace else OPEN
     return found
 
 
 @compiled
-def _remind(
-    rows: Floats, now: float, delays: Floats, grace: float, oldest: float
-) -> tuple[list[tuple[int, int, float, int, float]], int]:
-    told = [(0, 0, 0.0, 0, 0.0) for _ in range(0)]
+def _due(rows: Floats, delays: Floats, grace: float) -> NDArray[np.int64]:
+    found = np.full(len(rows), NEVER)
+    for at in range(len(rows)):
+        row = rows[at]
+        if row[COL.cart_items] <= 0:
+            continue
+        passed, touched = max(_passed(row), 0), row[COL.cart_touched_at]
+        if row[COL.cart_state] != ABANDONED:
+            found[at] = np.int64(math.ceil(touched + delays[0] + grace))
+        elif passed < len(delays):
+            found[at] = np.int64(math.ceil(touched + delays[passed] + grace))
+    return found
+
+
+@compiled
+def _remind(  # noqa: PLR0917 (compiled code takes arrays one by one)
+    rows: Floats, now: float, delays: Floats, grace: float, oldest: float, noted: NDArray[np.bool_]
+) -> tuple[list[tuple[int, float, int, float]], int]:
+    told = [(0, 0.0, 0, 0.0) for _ in range(0)]
     passed_over = 0
     for at in range(len(rows)):
         row = rows[at]
         if row[COL.cart_items] <= 0:
             if row[COL.told_passed] > 0:
-                row[COL.told_passed] = ENDED
+                row[COL.told_passed], noted[at] = ENDED, True
             continue
-        touched, same = row[COL.cart_touched_at], _same(row)
-        if same:
-            for number in range(len(delays), 0, -1):
-                was_due = row[COL.told_due1 + number - 1]
-                in_use = was_due - delays[number - 1] < touched <= was_due
-                if was_due > 0 and in_use and now < touched + delays[number - 1] + grace:
-                    told.append((at, WITHDRAWN, row[COL.told_cart], number, was_due))
-                    row[COL.told_due1 + number - 1] = 0.0
-                    row[COL.told_passed] = number - 1
-        passed = int(row[COL.told_passed]) if same else 0
+        touched, passed = row[COL.cart_touched_at], _passed(row)
+        same = passed >= 0
+        if same and row[COL.told_passed] != passed:
+            row[COL.told_passed], noted[at] = passed, True
+        passed = max(passed, 0)
         while passed < len(delays) and now >= touched + delays[passed] + grace:
             if not same:
                 row[COL.told_cart], same = row[COL.cart_opened_at], True
                 row[_DUE] = 0.0
-            if touched + delays[passed] < now - oldest:
+            if row[COL.told_due1 + passed] > 0:
+                # It stands: only one before it was withdrawn.
+                pass
+            elif touched + delays[passed] < now - oldest:
                 passed_over += 1
             else:
                 row[COL.told_due1 + passed] = touched + delays[passed]
-                told.append((at, ABANDONED_TOLD, row[COL.told_cart], passed + 1, touched + delays[passed]))
+                told.append((at, row[COL.told_cart], passed + 1, touched + delays[passed]))
             passed += 1
-            row[COL.told_passed] = passed
+            row[COL.told_passed], noted[at] = passed, True
     return told, passed_over

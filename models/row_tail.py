@@ -1,9 +1,11 @@
 """The end of a customer's changelog row: what lies in the cart, its products' ids, and triggers on their way out.
 
     [n u16, n bytes of cart] | [n u16, n x (product u64, m u16, m bytes of its id)] | [n u32, n bytes of triggers]
+    | [n u16, n x (category u64, m u16, m bytes of its name)]
 
 The products are those of the cart that have an id; the triggers are those of the last published record, one a line, as
-they are published. Each section is there where its flag says so.
+they are published; the categories are those that this customer brought first. Each section is there where its flag says
+so.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from typing import NamedTuple
 from models import carts
 from models.columns import CustomerTable
 
-CART, PRODUCTS, TRIGGERS = 4, 8, 16
-_SHORT, _LONG, _PRODUCT = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<QH")
+CART, PRODUCTS, TRIGGERS, CATEGORIES = 4, 8, 16, 32
+_SHORT, _LONG, _NAMED = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<QH")
 _NO_NAMES: Mapping[int, str] = {}
 
 
@@ -30,15 +32,16 @@ class Tail(NamedTuple):
     cart: bytes | None
     products: Mapping[int, str]
     triggers: bytes | None
+    categories: Mapping[int, str]
 
 
-NOTHING = Tail(None, _NO_NAMES, None)
+NOTHING = Tail(None, _NO_NAMES, None, _NO_NAMES)
 
 
 def encode(table: CustomerTable, slot: int) -> tuple[int, bytes]:
     """Make flags and bytes of a customer's tail."""
-    cart, triggers = table.carts.blobs.get(slot), table.triggers.get(slot)
-    if cart is None and triggers is None:
+    cart, triggers, brought = table.carts.blobs.get(slot), table.triggers.get(slot), table.categories.held.get(slot)
+    if cart is None and triggers is None and brought is None:
         return 0, b""
     flags, parts = 0, []
     if cart is not None:
@@ -47,37 +50,39 @@ def encode(table: CustomerTable, slot: int) -> tuple[int, bytes]:
         names = {product: table.products[product] for product in table.carts.lines(slot) if product in table.products}
         if names:
             flags |= PRODUCTS
-            parts.append(_SHORT.pack(len(names)))
-            for product, name in names.items():
-                said = name.encode()
-                parts += [_PRODUCT.pack(product, len(said)), said]
+            parts += _packed(names)
     if triggers is not None:
         flags |= TRIGGERS
         parts += [_LONG.pack(len(triggers)), triggers]
+    if brought:
+        flags |= CATEGORIES
+        parts += _packed({category: table.categories.names[category] for category in brought})
     return flags, b"".join(parts)
 
 
 def parse(row: bytes, at: int, flags: int) -> Tail:
     """Read the tail of a row that begins at byte `at`. Raises MalformedRow."""
-    if not flags & (CART | PRODUCTS | TRIGGERS):
+    if not flags & (CART | PRODUCTS | TRIGGERS | CATEGORIES):
         if len(row) != at:
             raise MalformedRow("a row has bytes after its end")
         return NOTHING
-    cart, products, triggers = None, _NO_NAMES, None
+    cart, products, triggers, categories = NOTHING
     try:
         if flags & CART:
             cart, at = _section(row, at, _SHORT)
             if not carts.is_blob(cart):
                 raise MalformedRow("a row's cart is cut short or too long")
         if flags & PRODUCTS:
-            products, at = _products(row, at)
+            products, at = _names(row, at)
         if flags & TRIGGERS:
             triggers, at = _section(row, at, _LONG)
+        if flags & CATEGORIES:
+            categories, at = _names(row, at)
     except (struct.error, UnicodeDecodeError) as error:
         raise MalformedRow(f"a row's end is damaged: {error}") from error
     if at != len(row):
         raise MalformedRow("a row's cart is cut short or too long")
-    return Tail(cart, products, triggers)
+    return Tail(cart, products, triggers, categories)
 
 
 def load(table: CustomerTable, slot: int, tail: Tail) -> None:
@@ -90,6 +95,7 @@ def load(table: CustomerTable, slot: int, tail: Tail) -> None:
         table.triggers[slot] = tail.triggers
     elif table.triggers:
         table.triggers.pop(slot, None)
+    table.categories.load(slot, tail.categories)
 
 
 def _section(row: bytes, at: int, size: struct.Struct) -> tuple[bytes, int]:
@@ -100,13 +106,21 @@ def _section(row: bytes, at: int, size: struct.Struct) -> tuple[bytes, int]:
     return row[start:end], end
 
 
-def _products(row: bytes, at: int) -> tuple[dict[int, str], int]:
+def _packed(names: Mapping[int, str]) -> list[bytes]:
+    parts = [_SHORT.pack(len(names))]
+    for identity, name in names.items():
+        said = name.encode()
+        parts += [_NAMED.pack(identity, len(said)), said]
+    return parts
+
+
+def _names(row: bytes, at: int) -> tuple[dict[int, str], int]:
     found = {}
     count = _SHORT.unpack_from(row, at)[0]
     at += _SHORT.size
     for _ in range(count):
-        product, length = _PRODUCT.unpack_from(row, at)
-        at += _PRODUCT.size
-        found[product] = row[at : at + length].decode()
+        identity, length = _NAMED.unpack_from(row, at)
+        at += _NAMED.size
+        found[identity] = row[at : at + length].decode()
         at += length
     return found, at

@@ -14,14 +14,17 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from models import row_tail
-from models.columns import COL, COLUMNS, EMPTY_ROW, POSITION, CustomerTable
+from models import day_parts, row_tail
+from models.columns import CATEGORIES, COL, COLUMNS, EMPTY_ROW, POSITION, CustomerTable
 from models.recent import KEPT, RecentIds
 from models.row_tail import MalformedRow, Tail
 
 ROW_VERSION = 2
 _TOLD = ("told_cart", "told_passed", "told_due1", "told_due2", "told_due3", "trigger_seq")
-_NEW_IN_2 = frozenset({"first_order_at", "standing", "change_why", "cart_touched_at", "cart_opened_at", *_TOLD})
+_TASTES = ("night_weekend", "discount_minor", *COLUMNS[CATEGORIES], "category_labels")
+_NEW_IN_2 = frozenset(
+    {"first_order_at", "standing", "change_why", "cart_touched_at", "cart_opened_at", *_TOLD, *_TASTES}
+)
 LAYOUTS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {1: tuple(name for name in COLUMNS if name not in _NEW_IN_2), 2: COLUMNS}
 )
@@ -58,9 +61,9 @@ class RowReader:
         self._layouts = {known: layouts[known] for known in (version, version - 1) if known in layouts}
 
     def load(
-        self, table: CustomerTable, keys: Sequence[bytes], values: Sequence[bytes], oldest_watermark_ms: int = 0
+        self, table: CustomerTable, keys: Sequence[bytes], values: Sequence[bytes | None], oldest_watermark_ms: int = 0
     ) -> None:
-        """Set the customers of these rows; of several rows of one key the last counts.
+        """Set the customers of these rows; of several rows of one key the last counts, and None forgets the customer.
 
         Keys that start with NUL are not customers and are passed over. Recent ids that `CustomerTable.prune` would
         forget at `oldest_watermark_ms` are not loaded. UnknownRowVersion, MalformedRow: nothing was loaded.
@@ -68,6 +71,8 @@ class RowReader:
         latest = {key: value for key, value in zip(keys, values, strict=True) if not key.startswith(b"\0")}
         groups: dict[int, tuple[list[str], list[bytes]]] = {}
         for key, value in latest.items():
+            if value is None:
+                continue
             names, rows = groups.setdefault(value[0] if value else -1, ([], []))
             names.append(key.decode())
             rows.append(value)
@@ -82,6 +87,10 @@ class RowReader:
             for slot, tail in zip(slots.tolist(), tails, strict=True):
                 row_tail.load(table, slot, tail)
             _describe_carts(table, slots)
+        for key, value in latest.items():
+            slot = table.index.get(key.decode()) if value is None else None
+            if slot is not None:
+                table.forget(slot)
 
     def _parse(
         self, version: int, rows: list[bytes]
@@ -104,6 +113,8 @@ class RowReader:
         if "first_order_at" not in layout:
             # Not known any more: not before the first event, and a rhythm that is too slow alarms nobody.
             matrix[:, COL.first_order_at] = np.where(matrix[:, COL.last_order_at] > 0, matrix[:, COL.first_seen], 0.0)
+        if "night_weekend" not in layout:
+            matrix[:, COL.night_weekend] = day_parts.usual(matrix[:, COL.events])
         flags = [row[1] for row in rows]
         ends = [end] * len(rows)
         events = _unpacked(rows, ends, flags, _EVENTS)

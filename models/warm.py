@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models import features
+from models import day_parts, features
 from models.apply import Watermarks, apply
 from models.assign import Model, assign
 from models.batch import EventBatch
@@ -66,6 +66,10 @@ def _batch(kinds: list[Kind], time_ms: int) -> EventBatch:
         order_event=orders,
         order_hash=orders.astype(np.uint64),
         order_amount_minor=orders,
+        order_discount_minor=orders,
+        category_event=one,
+        category=hashes[:1],
+        day_part=day_parts.parts(np.full(len(kinds), time_ms), day_parts.UTC),
     )
 
 

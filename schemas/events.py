@@ -23,6 +23,7 @@ from schemas.fields import (
     EventName,
     EventTime,
     FastCustomerId,
+    Hint,
     Id,
     Money,
     NoneOnError,
@@ -47,6 +48,8 @@ class Item(BaseModel):
     product_id: Id | None = None
     price: Money | None = None
     quantity: Quantity | None = None
+    category: Hint = None
+    discount: Hint = None
 
 
 Items = Annotated[list[Item], Field(max_length=ITEMS_MAX)]
@@ -76,10 +79,14 @@ class Activity(BaseEvent):
 
 
 class ProductSeen(BaseEvent):
-    """A product, or several, looked at or wished for; `product_id` is read before `items`."""
+    """A product, or several, looked at or wished for; `product_id` is read before `items`.
+
+    A `category` is text of 1 to 100 characters or an integer; what is neither counts as none and refuses nothing.
+    """
 
     event_type: ProductType
     product_id: Id | None = None
+    category: Hint = None
     items: Items | None = None
 
 
@@ -94,17 +101,23 @@ class CartChanged(BaseEvent):
     price: Money | None = None
     quantity: Quantity | None = None
     currency: Currency | None = None
+    category: Hint = None
     items: Items | None = None
 
 
 class Purchase(BaseEvent):
-    """One whole order: `value`, else the sum of its items. Without an order id the event id is the order."""
+    """One whole order: `value`, else the sum of its items. Without an order id the event id is the order.
+
+    `discount` is what was taken off it, else the sum of what was taken off each unit of its items; what is no amount
+    counts as none and refuses nothing.
+    """
 
     event_type: Literal["purchase"]
     order_id: Id | None = None
     transaction_id: Id | None = Field(None, description="GA4's name of order_id, read where that is absent.")
     value: Money | None = None
     currency: Currency | None = None
+    discount: Hint = None
     items: Items | None = None
 
 
@@ -119,6 +132,8 @@ class OrderLine(BaseEvent):
     price: Money | None = None
     quantity: Quantity | None = None
     currency: Currency | None = None
+    category: Hint = None
+    discount: Hint = None
 
 
 class Refund(BaseEvent):
@@ -148,6 +163,8 @@ class FastItem(TypedDict):
     product_id: Id
     price: NotRequired[Money | None]
     quantity: NotRequired[Quantity | None]
+    category: NotRequired[Hint]
+    discount: NotRequired[Hint]
 
 
 FastItems = Annotated[list[FastItem], Field(max_length=ITEMS_MAX)]
@@ -177,6 +194,7 @@ class FastProductSeen(_FastBase):
 
     event_type: ProductType
     product_id: Id
+    category: NotRequired[Hint]
 
 
 class FastCartChanged(_FastBase):
@@ -187,6 +205,7 @@ class FastCartChanged(_FastBase):
     price: NotRequired[Money | None]
     quantity: NotRequired[Quantity | None]
     currency: NotRequired[Currency | None]
+    category: NotRequired[Hint]
 
 
 class FastPurchase(_FastBase):
@@ -197,6 +216,7 @@ class FastPurchase(_FastBase):
     transaction_id: NotRequired[Id | None]
     value: NotRequired[Money | None]
     currency: NotRequired[Currency | None]
+    discount: NotRequired[Hint]
     items: NotRequired[FastItems | None]
 
 
@@ -211,6 +231,8 @@ class FastOrderLine(_FastBase):
     price: NotRequired[Money | None]
     quantity: NotRequired[Quantity | None]
     currency: NotRequired[Currency | None]
+    category: NotRequired[Hint]
+    discount: NotRequired[Hint]
 
 
 class FastRefund(_FastBase):

@@ -64,6 +64,12 @@ EventName = Annotated[str, Field(strict=True, min_length=1, max_length=NAME_CHAR
 """The name of a custom event, as its sender wrote it."""
 
 
+Hint = Any
+"""What is used where it can be, and refuses no event: a category that is not text, a discount that is no amount."""
+
+CATEGORY_CHARS_MAX = 100
+
+
 class NoneOnError:
     """Annotation for a list's items: one that does not validate becomes None, so that the others keep their positions.
 

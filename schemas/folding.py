@@ -25,12 +25,12 @@ _PRODUCT = ("product_id", "price", "quantity")
 _ORDER = ("order_id", "transaction_id", "currency")
 _FIELDS: dict[str, tuple[str, ...]] = {
     "activity": ("name",),
-    "view_item": ("product_id", "items"),
-    "add_to_wishlist": ("product_id", "items"),
-    "add_to_cart": (*_PRODUCT, "currency", "items"),
-    "remove_from_cart": (*_PRODUCT, "currency", "items"),
-    "purchase": (*_ORDER, "value", "items"),
-    "order_line": (*_ORDER, *_PRODUCT, "amount"),
+    "view_item": ("product_id", "category", "items"),
+    "add_to_wishlist": ("product_id", "category", "items"),
+    "add_to_cart": (*_PRODUCT, "currency", "category", "items"),
+    "remove_from_cart": (*_PRODUCT, "currency", "category", "items"),
+    "purchase": (*_ORDER, "value", "discount", "items"),
+    "order_line": (*_ORDER, *_PRODUCT, "amount", "category", "discount"),
     "refund": (*_ORDER, "amount", "value", "price", "quantity", "items"),
 }
 _ONE_PRODUCT = frozenset({"view_item", "add_to_wishlist", "add_to_cart", "remove_from_cart"})
@@ -152,7 +152,13 @@ def _item(item: Any) -> Any:
     if not isinstance(item, dict):
         return item
     product = _first(item, "product_id", "item_id", "sku", "item_name")
-    found = {"product_id": product, "price": item.get("price"), "quantity": item.get("quantity")}
+    found = {
+        "product_id": product,
+        "price": item.get("price"),
+        "quantity": item.get("quantity"),
+        "category": _first(item, "category", "item_category"),
+        "discount": item.get("discount"),
+    }
     return {field: value for field, value in found.items() if value is not None}
 
 

@@ -48,7 +48,7 @@ class Head(BaseModel):
     name: HeadName
     labels: Annotated[int, Field(ge=0)] = Field(description="Outcomes learnt from.")
     positives: Annotated[int, Field(ge=0)]
-    mean: Weights = Field(description="Of log1p of each feature, over those; what a learner goes on with.")
+    mean: Weights = Field(description="Of log1p of each feature, over the first of those: the scale it was learnt at.")
     variance: Weights
     members: Annotated[list[Weights], Field(min_length=1, max_length=MEMBERS_MAX)]
     trust: Trust | None = None

@@ -30,6 +30,7 @@ from schemas.events import EVENT, FAST_EVENTS
 from schemas.folding import fold
 from stream.extract import Extractor
 from stream.extract_sparse import Fields
+from stream.local_time import local_clock
 
 CHUNK_RECORDS = 500
 RECORD_BYTES_MAX = 262_144
@@ -98,12 +99,19 @@ class Decoder:
     """Decodes the records of one shop. Keeps nothing between calls but which custom names came first."""
 
     def __init__(
-        self, *, currency: str, currency_digits: int, unknown_events: str = "activity", future_tolerance_s: int = 300
+        self,
+        *,
+        currency: str,
+        currency_digits: int,
+        unknown_events: str = "activity",
+        future_tolerance_s: int = 300,
+        time_zone: str = "UTC",
     ) -> None:
         self._currency = currency
         self._digits = currency_digits
         self._unknown_is_activity = unknown_events == "activity"
         self._tolerance_ms = future_tolerance_s * 1000
+        self._clock = local_clock(time_zone)
         self._names: set[str] = set()
 
     def decode(self, portions: Sequence[Portion], now_ms: int) -> dict[int, Decoded]:
@@ -111,7 +119,12 @@ class Decoder:
 
         The portions of one partition stand together. Its batch holds their events in the order of `portions`.
         """
-        extractor = Extractor(currency=self._currency, digits=self._digits, time_max_ms=now_ms + self._tolerance_ms)
+        extractor = Extractor(
+            currency=self._currency,
+            digits=self._digits,
+            time_max_ms=now_ms + self._tolerance_ms,
+            clock=self._clock,
+        )
         run = _Run(portions, extractor, self._unknown_is_activity)
         for start in range(0, len(run.records), CHUNK_RECORDS):
             run.chunk(start)

@@ -11,6 +11,7 @@
     ├── TopicsDiffer            1  a topic is not as the registry says
     ├── AlreadyRunning          1  the data directory belongs to a running `up`
     ├── EmbeddedFailed          1  the embedded broker or Redis did not start
+    ├── ReceiverRefused         1  a webhook receiver did not take an example
     └── FailStop               75  a worker must not go on; its supervisor starts it again
         ├── Fenced             75  a newer owner of the partition exists
         │   └── RedisClaimed   75  Redis says so
@@ -135,6 +136,15 @@ class EmbeddedFailed(LivesegmentError):
     """An embedded server is not installed or did not start. Operator action: read its log's tail in the message."""
 
     advice = "read the lines of its log above; `make install` installs the embedded parts"
+
+
+class ReceiverRefused(LivesegmentError):
+    """A webhook receiver did not take an example.
+
+    Operator action: read the receiver's log; the example is right, and signed with LIVESEGMENT_WEBHOOK_SECRET.
+    """
+
+    advice = "read the receiver's log; the example is right, and signed with LIVESEGMENT_WEBHOOK_SECRET"
 
 
 class FailStop(LivesegmentError):

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models import day_parts
 from models.batch import EventBatch
+from models.day_parts import LocalClock
 from schemas.dead_letter import Refusal
 from schemas.events import KINDS
 from schemas.kinds import Kind
@@ -31,10 +33,11 @@ _MONEY = mask(Kind.ADD_TO_CART, Kind.REMOVE_FROM_CART, Kind.PURCHASE, Kind.ORDER
 class Extractor:
     """Collects the columns of one decoding; `append` chunks, then `batch` once."""
 
-    def __init__(self, *, currency: str, digits: int, time_max_ms: int) -> None:
+    def __init__(self, *, currency: str, digits: int, time_max_ms: int, clock: LocalClock) -> None:
         self._currency = currency.upper()
         self._digits = digits
         self._time_max_ms = time_max_ms
+        self._clock = clock
         self._customers: list[str] = []
         self._kinds = bytearray()
         self._times: list[NDArray[np.int64]] = []
@@ -88,12 +91,13 @@ class Extractor:
     def batch(self, *, source: NDArray[np.int8], offset: NDArray[np.int64], keys: list[bytes | None]) -> EventBatch:
         """Return everything appended as one batch; what the events' records say of themselves is given (E each)."""
         items, carts, orders = self._items, self._carts, self._orders
+        time_ms = _joined(self._times, np.int64)
         return EventBatch(
             source=source,
             offset=offset,
             customer=self._customers,
             key=keys,
-            time_ms=_joined(self._times, np.int64),
+            time_ms=time_ms,
             kind=np.frombuffer(self._kinds, np.int8),
             event_hash=_joined(self._hashes, np.uint64),
             item_event=np.array(items.event, np.int64),
@@ -105,7 +109,12 @@ class Extractor:
             order_event=np.array(orders.event, np.int64),
             order_hash=np.array(orders.order, np.uint64),
             order_amount_minor=orders.amounts_minor(),
+            order_discount_minor=orders.discounts_minor(),
+            category_event=np.array(items.category_event, np.int64),
+            category=np.array(items.category, np.uint64),
+            day_part=day_parts.parts(time_ms, self._clock),
             cart_names=carts.names,
+            category_names=items.category_names,
         )
 
     def _refuse_statics(self, customers: Sequence[str], time_ms: NDArray[np.int64]) -> dict[int, Refusal]:

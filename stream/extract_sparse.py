@@ -1,4 +1,4 @@
-"""The sparse columns of an EventBatch: products, cart operations and orders, which only some events have.
+"""The sparse columns of an EventBatch: products, categories, cart operations and orders, which only some events have.
 
 Each collector takes the chunk's events in C loops while they look as usual (every product named on the event itself)
 and one by one otherwise.
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from schemas.fields import CATEGORY_CHARS_MAX, MONEY_MAX
 from schemas.kinds import Kind
-from schemas.money import CLEAR_FRACTION, CLEAR_MINOR, exact_minor_units, minor_units
+from schemas.money import CLEAR_FRACTION, CLEAR_MINOR, MINOR_MAX, exact_minor_units, minor_units
 
 Fields = dict[str, Any]
 
@@ -55,19 +56,25 @@ def minor_array(amounts: list[float], digits: int) -> NDArray[np.int64]:
 
 
 class Items:
-    """Which event names which product."""
+    """Which event names which product, and of which category."""
 
     def __init__(self) -> None:
         self.event: list[int] = []
         self.product: list[int] = []
+        self.category_event: list[int] = []
+        self.category: list[int] = []
+        self.category_names: dict[int, str] = {}
+        self._category_hashes: dict[str | None, int] = {None: 0}
 
     def extend(self, where: range, events: Sequence[Fields], kinds: bytes) -> None:
         """Take the products of a chunk whose events stand at positions `where`."""
         naming = kinds.translate(_ONE_PRODUCT)
         products = list(map(_PRODUCT, compress(events, naming)))
         if all(products):
-            self.event.extend(compress(where, naming))
+            positions = list(compress(where, naming))
+            self.event += positions
             self.product.extend(text_hashes(products))
+            self._categorise(positions, compress(events, naming))
         else:
             for at, event in zip(compress(where, naming), compress(events, naming), strict=True):
                 self._append(at, _lines(event))
@@ -77,9 +84,39 @@ class Items:
                 self._append(at, event.get("items") or ())
 
     def _append(self, at: int, lines: Sequence[Fields]) -> None:
-        products = [product for line in lines if (product := line["product_id"]) is not None]
-        self.event += [at] * len(products)
-        self.product.extend(text_hashes(products))
+        naming = [line for line in lines if line["product_id"] is not None]
+        self.event += [at] * len(naming)
+        self.product.extend(text_hashes(map(_PRODUCT, naming)))
+        self._categorise([at] * len(naming), naming)
+
+    def _categorise(self, positions: list[int], lines: Iterable[Fields]) -> None:
+        """Take the categories of lines whose events stand at `positions`."""
+        said = [line.get("category") for line in lines]
+        if not self._learn(said):
+            said = [str(each) if type(each) is int else each if isinstance(each, str) else None for each in said]
+            self._learn(said)
+        hashes = list(map(self._category_hashes.__getitem__, said))
+        if not all(hashes):
+            positions = list(compress(positions, hashes))
+            hashes = list(compress(hashes, hashes))
+        self.category_event += positions
+        self.category += hashes
+
+    def _learn(self, said: list[Any]) -> bool:
+        """Hash the categories not met before; False, and nothing learnt, where one is not text."""
+        try:
+            unknown = set(said).difference(self._category_hashes)
+        except TypeError:  # a list or an object
+            return False
+        if not all(isinstance(each, str) for each in unknown):
+            return False
+        for text in unknown:
+            # What is too long is none, and no category is 0.
+            hashed = xxh3_64_intdigest(text.encode()) if 0 < len(text) <= CATEGORY_CHARS_MAX else 0
+            self._category_hashes[text] = hashed
+            if hashed:
+                self.category_names[hashed] = text
+        return True
 
 
 class Carts:
@@ -136,6 +173,7 @@ class Orders:
         self.event: list[int] = []
         self.order: list[int] = []
         self._whole: list[float] = []
+        self._discounts: list[int] = []
         self._computed: dict[int, int] = {}
 
     @staticmethod
@@ -160,8 +198,13 @@ class Orders:
         self.order.extend(
             text_hashes([order.get("order_id") or order.get("transaction_id") or order["event_id"] for order in orders])
         )
+        self._discounts += [_discount(order, self._digits) for order in orders]
         self._whole += whole
         self._computed.update((start + at, minor) for at, minor in computed.items())
+
+    def discounts_minor(self) -> NDArray[np.int64]:
+        """Return what was taken off, 0 where no order says so."""
+        return np.array(self._discounts, np.int64)
 
     def amounts_minor(self) -> NDArray[np.int64]:
         """Return the amounts in minor units, none negative."""
@@ -194,3 +237,17 @@ def _whole(order: Fields) -> float | None:
 def _terms(order: Fields) -> list[tuple[float, int]]:
     """Read an order that states no amount as prices and quantities; nothing stated is 0."""
     return [(line.get("price") or 0.0, _units(line)) for line in order.get("items") or (order,)]
+
+
+def _discount(order: Fields, digits: int) -> int:
+    """Read what was taken off an order: what it says as a whole, else the sum over its items; 0 if neither is known."""
+    terms = _discounts(order, 1)
+    if not terms:
+        terms = [term for line in order.get("items") or () for term in _discounts(line, _units(line))]
+    minor = minor_units(terms, digits) if terms else 0
+    return minor if minor <= MINOR_MAX else 0
+
+
+def _discounts(line: Fields, units: int) -> list[tuple[float, int]]:
+    said: Any = line.get("discount")
+    return [(float(said), units)] if type(said) in {int, float} and 0 <= said <= MONEY_MAX else []

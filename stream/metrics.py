@@ -29,24 +29,41 @@ class Metrics:
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
         self.custom: Counter[str] = Counter()
+        self._sweep_delay_ms = 0.0
         self._latencies_ms: deque[float] = deque(maxlen=LATENCY_SAMPLES)
 
     def count(self, name: str, by: int) -> None:
         """Add to a counter."""
         self.counters[name] += by
 
-    def observe(self, group: Sequence[Arrived], decoded: Decoded, applied: Applied, judged: Judged) -> None:
+    def published(self, judged: Judged) -> None:
+        """Note records and changes that are published."""
+        self.counters["records_published"] += len(judged.published)
+        self.counters["changes"] += len(judged.moved)
+
+    def swept(self, customers: int, delay_ms: float) -> None:
+        """Note customers who were judged because time passed, and how long after their sweep was due."""
+        self.counters["swept_customers"] += customers
+        self._sweep_delay_ms = max(self._sweep_delay_ms, delay_ms)
+
+    def taken_sweep_delay_ms(self) -> float:
+        """Return the longest from when a sweep was due to its end, since the last call."""
+        delay_ms, self._sweep_delay_ms = self._sweep_delay_ms, 0.0
+        return delay_ms
+
+    def observe(self, group: Sequence[Arrived], decoded: Decoded, done: Sequence[tuple[Applied, Judged]]) -> None:
         """Note a group that is durable: its size, what became of its events, how old its records are by now."""
         counters = self.counters
         counters["groups"] += 1
-        counters["events_applied"] += applied.applied
-        counters["duplicates"] += applied.duplicates
-        counters["late"] += applied.late
-        counters["replayed"] += applied.replayed
-        counters["dead_letters"] += len(decoded.letters) + len(applied.refused)
+        counters["dead_letters"] += len(decoded.letters)
         counters["without_id"] += decoded.without_id
-        counters["records_published"] += len(judged.published)
-        counters["changes"] += len(judged.moved)
+        for applied, judged in done:
+            counters["events_applied"] += applied.applied
+            counters["duplicates"] += applied.duplicates
+            counters["late"] += applied.late
+            counters["replayed"] += applied.replayed
+            counters["dead_letters"] += len(applied.refused)
+            self.published(judged)
         for name, times in decoded.custom.items():
             self.custom[name if name in self.custom or len(self.custom) < CUSTOM_NAMES else "(other)"] += times
         now_ms = time.time_ns() / 1e6

@@ -6,12 +6,14 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models import cards, features
+from models import affinity, cards, features
 from models.assign import Model
 from models.catalogue import FEATURES, MODEL_FEATURES
+from models.categories import CategoryNames
 from models.clock import StreamClock
-from models.columns import COL
+from models.columns import CATEGORIES, COL
 from models.explain import Contribution, explain
 from models.judge import NO_SEGMENT
 from models.standing import spelled
@@ -71,12 +73,27 @@ def _explained(settings: Settings, snapshot: ModelSnapshot, state: PartitionStat
         "lifecycle": lifecycle,
         "rfm": rfm,
         "rfm_group": rfm_group(rfm) if rfm else None,
+        "interests": _interests(row, state.table.categories)[0],
         "moved_by": [names[feature] for feature in unpack(int(said[COL.change_why]))],
         "runner_up": {"id": found.runner_up, "name": model.name_of(found.runner_up)},
         "distance": round(found.here_distance, 4),
         "runner_up_distance": round(found.there_distance, 4),
         "contributions": [_contribution(each, against, settings) for each in found.contributions],
     }
+
+
+def _interests(rows: NDArray[np.float64], names: CategoryNames) -> list[list[dict[str, Any]]]:
+    """Categories of each of some customers that have a name, the strongest first, with their shares."""
+    known = names.by_code()
+    labels = rows.view(np.uint64)[:, COL.category_labels].tolist()
+    return [
+        [
+            {"category": known[code], "share": round(share, 4)}
+            for code, share in affinity.shares(row[CATEGORIES], label).items()
+            if code in known
+        ]
+        for row, label in zip(rows, labels, strict=True)
+    ]
 
 
 def _contribution(each: Contribution, against: float, settings: Settings) -> dict[str, Any]:
@@ -96,8 +113,7 @@ def _contribution(each: Contribution, against: float, settings: Settings) -> dic
 
 
 def _money(settings: Settings) -> cards.Money:
-    digits, currency = settings.currency_digits, settings.currency
-    return lambda minor: f"{minor / 10**digits:,.{digits}f} {currency}"
+    return cards.money_in(settings.currency, settings.currency_digits)
 
 
 def _snapshot(settings: Settings) -> ModelSnapshot:

@@ -44,6 +44,12 @@ COUNTERS: tuple[MetricName, ...] = (
     "groups",
     "records_published",
     "changes",
+    "swept_customers",
+    "cart_triggers",
+    "cart_reminders_too_old",
+    "records_refreshed",
+    "records_rechecked",
+    "records_repaired",
     "redis_rebuilds",
     "redis_retries",
     "models_refused",
@@ -136,6 +142,7 @@ class Reporter:
         if latencies_ms is not None:
             yield "event_to_redis_p50_ms", latencies_ms[0], {}
             yield "event_to_redis_p99_ms", latencies_ms[1], {}
+        yield "sweep_delay_ms", metrics.taken_sweep_delay_ms(), {}
         served = self._owner.model
         yield "model_version", served.model.version if served else 0, {}
         yield "resident_bytes", _resident_bytes(), {}

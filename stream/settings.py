@@ -7,7 +7,9 @@ directory (Kafka and Redis only: `livesegment up` writes it), the default.
 from __future__ import annotations
 
 import json
+import math
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -16,7 +18,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from models.reminders import REMINDERS_MAX, Timers
 from stream.errors import WrongSettings
+from stream.local_time import find
 
 ENDPOINTS = "endpoints.json"
 """Written by `up` into the data directory: where its broker and its Redis listen."""
@@ -34,6 +38,20 @@ def _servers(text: str) -> str:
 def _redis(text: str) -> str:
     if not _REDIS.fullmatch(text):
         raise ValueError("must be redis://[:password@]host:port/database (or rediss://, unix://)")
+    return text
+
+
+def _delays(text: str) -> str:
+    parts = text.split(",")
+    delays = [float(part) for part in parts if re.fullmatch(r"\d+(\.\d+)?", part.strip())]
+    rising = all(left < right for left, right in pairwise(delays))
+    if len(delays) != len(parts) or not 1 <= len(delays) <= REMINDERS_MAX or not rising or delays[0] < 1:
+        raise ValueError(f"must be 1 to {REMINDERS_MAX} rising numbers of seconds, separated by commas")
+    return text
+
+
+def _zone(text: str) -> str:
+    find(text)
     return text
 
 
@@ -111,11 +129,58 @@ class Settings(BaseSettings):
     )
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="The shop's currency; others are dead letters.")
     currency_digits: int = Field(2, ge=0, le=4, description="Minor digits of that currency: 2 for cents.")
+    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC",
+        max_length=64,
+        description="The shop's time zone (IANA, like `Europe/Berlin`): what night and weekend are.",
+    )
     unknown_events: Literal["activity", "dead_letter"] = Field(
         "activity", description="What an event of an unknown type is: a sign of activity, or a dead letter."
     )
     future_tolerance_s: int = Field(
         300, ge=0, le=86_400, description="How far ahead of the system clock an event may be before it is refused."
+    )
+
+    sweep_s: float = Field(
+        1.0, ge=0.1, le=60.0, description="Time between two looks whose segment or cart changes because time passes."
+    )
+    replay_step_s: int = Field(
+        86_400,
+        ge=1,
+        le=31_536_000,
+        description="With `clock` event: how far the clock moves within a group of events before time passes for "
+        "everybody. Smaller is more exact, and slower.",
+    )
+    cart_reminders_s: Annotated[str, AfterValidator(_delays)] = Field(
+        "1800",
+        max_length=50,
+        description="A cart is abandoned after so many seconds without a change; up to three of them, rising and "
+        "separated by commas, are as many reminders.",
+    )
+    cart_grace_s: float = Field(
+        60.0, ge=0.0, le=86_400.0, description="How much later a reminder is sent, so that a late order cancels it."
+    )
+    cart_oldest_s: float = Field(
+        259_200.0,
+        ge=60.0,
+        le=31_536_000.0,
+        description="With `clock` wall: a reminder that was due longer ago is not sent, but counted: old data must "
+        "remind nobody.",
+    )
+    refresh_per_s: float = Field(
+        20.0,
+        ge=0.0,
+        le=10_000.0,
+        description="Records a second, over all workers, whose confidence is written anew though nothing changed; "
+        "customers seen within a day take turns.",
+    )
+    recheck_share: float = Field(
+        0.01, ge=0.0, le=1.0, description="Share of the records in Redis that is compared with state each minute."
+    )
+
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Signs what `listen --forward-to` sends: whsec_ and base64 of 24 to 64 bytes (Standard Webhooks).",
     )
 
     model_file: Path | None = Field(None, description="Pins this model snapshot; nothing is learnt then.")
@@ -137,7 +202,7 @@ class Settings(BaseSettings):
         2000, ge=100, le=1_000_000, description="Vectors learnt between two published models."
     )
     margin: float = Field(
-        0.1,
+        0.2,
         ge=0.0,
         le=0.9,
         description="A customer moves only to a centroid nearer by this share than the present one.",
@@ -202,6 +267,13 @@ class Settings(BaseSettings):
                 f"kafka_security_protocol {self.kafka_security_protocol} needs kafka_user and kafka_password"
             )
         return self
+
+    @property
+    def cart_timers(self) -> Timers:
+        """When carts are abandoned, as the models want it. On event time nothing is old."""
+        delays_ms = tuple(float(part) * 1000 for part in self.cart_reminders_s.split(","))
+        oldest_ms = math.inf if self.clock == "event" else self.cart_oldest_s * 1000
+        return Timers(delays_ms, self.cart_grace_s * 1000, oldest_ms)
 
     @property
     def redis_shown(self) -> str:

@@ -1,10 +1,11 @@
 """The challenger: looks in the last vectors for a model that is better than the one that serves.
 
 Two candidates, both with the scale measured anew: the serving centroids continued by Lloyd's iteration, and fresh ones.
-Either must be better than the serving model on vectors that neither was made from. Between the two, which had the same
-vectors and the same freedom, their squared error on all of them decides; a fresh one may turn everything over, so it
-must be clearly better, or segments would hop between solutions that are as good as each other (measured: up to a tenth
-of all customers every time). A young model, seeded from a warm-up and never challenged, has less to lose.
+Either must be better than the serving model on all of the vectors, by more than a fit flatters itself on what it was
+made from: to keep a quarter apart for judging left differences of 3 % undecided (measured). Between the two their
+squared error decides; a fresh one may turn everything over, so it must be clearly better, or segments would hop between
+solutions that are as good as each other (measured: up to a tenth of all customers every time). A model that is young,
+seeded from a warm-up and never challenged, or that has just met a change, has less to lose.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from models.learner.kmeans import lloyd, squared_distances
 from models.learner.seeding import Seeding, seed
 from models.transform import Floats, Transform
 
-HELD_OUT = 4
-"""Every so many-th vector judges and is not learnt from."""
+FLATTERY = 3.0
+"""What k centroids fitted to N vectors gain on them and not on others: at most so many times k/N of the error."""
 
 FRESH_GAIN = 0.01
 """Least share of the squared error that fresh centroids must save over the continued ones."""
@@ -29,10 +30,13 @@ YOUNG_GAIN = 0.003
 """The same while the model is young."""
 
 REFINED_GAIN = 0.005
-"""Least share of the held-out squared error that either must save over the serving model."""
+"""Least share of the squared error that either must save over the serving model, what flatters it left out."""
 
 SURE = 3.0
 """Standard errors by which a gain must differ from nothing."""
+
+YOUNG_SURE = 1.0
+"""The same while the model is young."""
 
 RESTARTS = 10
 
@@ -45,7 +49,7 @@ class Challenge:
     seeding: Seeding | None
     """The winner, finished on all the vectors; None where the serving model stays."""
     gain: float
-    """Share of the serving model's held-out squared error that the better candidate saves; below 0 if it loses."""
+    """Share of the serving model's squared error that the better candidate saves; below 0 if it loses."""
 
 
 def challenge(
@@ -61,22 +65,23 @@ def challenge(
 
     A refined winner has the serving centroids' rows, in their order. Pure: the generator is all its randomness.
     """
-    judge = np.arange(len(vectors)) % HELD_OUT == HELD_OUT - 1
-    fresh = seed(vectors[~judge], len(centroids), rng, clip=transform.clip, restarts=restarts)
+    fresh = seed(vectors, len(centroids), rng, clip=transform.clip, restarts=restarts)
     scale = fresh.transform
     scaled = scale.apply(vectors)
     serving = in_space_of(scale, transform, centroids)
-    refined = lloyd(scaled[~judge], serving)[0]
     # The serving model assigns by its own scale: one that is out of date costs it here.
-    assigned = squared_distances(transform.apply(vectors[judge]), centroids).argmin(axis=1)
-    held = squared_distances(scaled[judge], serving)[np.arange(len(assigned)), assigned]
-    gains = [_gain(held, _errors(scaled[judge], some)) for some in (refined, fresh.centroids)]
-    finished = [_finished(scaled, scale, some) for some in (refined, fresh.centroids)]
-    between = _gain(*(_errors(scaled, some.centroids) for some in finished))
+    assigned = squared_distances(transform.apply(vectors), centroids).argmin(axis=1)
+    held = squared_distances(scaled, serving)[np.arange(len(assigned)), assigned]
+    refined = _finished(scaled, scale, serving)
+    continued, anew = (_errors(scaled, some.centroids) for some in (refined, fresh))
+    flattery = FLATTERY * len(centroids) / len(vectors)
+    sure = YOUNG_SURE if young else SURE
+    gains = [_gain(held, some, sure) - flattery for some in (continued, anew)]
+    between = _gain(continued, anew, sure)
     if fresh.k == len(centroids) and between >= (YOUNG_GAIN if young else FRESH_GAIN) and gains[1] >= REFINED_GAIN:
-        return Challenge("fresh", finished[1], gains[1])
+        return Challenge("fresh", fresh, gains[1])
     if gains[0] >= REFINED_GAIN:
-        return Challenge("refined", finished[0], gains[0])
+        return Challenge("refined", refined, gains[0])
     return Challenge("serving", None, max(gains))
 
 
@@ -85,16 +90,16 @@ def _errors(scaled: Floats, centroids: Floats) -> Floats:
     return squared
 
 
-def _gain(before: Floats, after: Floats) -> float:
+def _gain(before: Floats, after: Floats, sure: float) -> float:
     """Share of squared errors saved; what could be chance counts as nothing."""
     saved = before - after
     mean = float(saved.mean())
-    if mean > 0.0 and mean < SURE * float(saved.std()) / np.sqrt(len(saved)):
+    if mean > 0.0 and mean < sure * float(saved.std()) / np.sqrt(len(saved)):
         return 0.0
     return mean / max(float(before.mean()), 1e-12)
 
 
 def _finished(scaled: Floats, scale: Transform, centroids: Floats) -> Seeding:
-    """Run on over all the vectors, those that judged, too."""
+    """Run on to the nearest optimum."""
     found, labels, inertia = lloyd(scaled, centroids)
     return Seeding(scale, found, np.bincount(labels, minlength=len(found)), len(found), inertia, 0.0)

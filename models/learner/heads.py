@@ -1,23 +1,23 @@
-"""Predictions learnt online: scaled logistic regressions in ADWIN bagging (River), from outcomes that come late.
+"""Predictions learnt online: logistic regressions in a bag that ADWIN watches, from outcomes that come late.
 
 A prediction is scored against its outcome before that is learnt from (prequential), over the last outcomes. Members are
-linear in log1p of the features, so they are exported as weights; what a restart loses are the members' drift detectors
-and the open looks of the panel.
+linear in log1p of the features, so they are exported as weights; what a restart loses is how firmly each weight was
+known (`Bag.trust` guesses it) and the open looks of the panel.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from river import ensemble, linear_model, optim, preprocessing, utils
 
 from models.chances import probabilities
-from models.learner.panel import Panel, Question, Sightings
+from models.learner.panel import Outcome, Panel, Question, Sightings
+from models.learner.regression import Bag
 from models.learner.trust import measure
-from models.transform import Floats
+from models.transform import SMALLEST_DEVIATION, Floats
 from schemas.head import Head, Trust
 
 DAY_MS = 86_400_000
@@ -25,11 +25,12 @@ QUESTIONS = (
     Question("purchase_7d", 7 * DAY_MS, absence=False),
     Question("churn_30d", 30 * DAY_MS, absence=True),
 )
-MEMBERS = 5
-STEP = 0.01
 LABELS_MIN = 500
+"""Outcomes before anything is learnt: the scale is measured on them, and stays."""
 POSITIVES_MIN = 30
 """Outcomes of either kind before anything is predicted."""
+BLOCK = 256
+"""Outcomes learnt at once, at most."""
 TRUST_OUTCOMES = 20_000
 
 
@@ -41,11 +42,11 @@ class LearnedHead:
         self.panel = Panel(question)
         self.labels = self.positives = 0
         self._features = tuple(features)
-        self._scaler = preprocessing.StandardScaler()
-        self._bag = ensemble.ADWINBaggingClassifier(
-            linear_model.LogisticRegression(optimizer=optim.SGD(STEP)), n_models=MEMBERS, seed=seed
-        )
-        self._weights: Floats | None = None
+        self._bag = Bag(len(self._features), seed)
+        self._mean: Floats = np.zeros(len(self._features))
+        self._deviation: Floats = np.zeros(len(self._features))
+        """0 until the scale is measured."""
+        self._waiting: list[Outcome] = []
         self._scored: deque[tuple[float, bool]] = deque(maxlen=TRUST_OUTCOMES)
 
     @classmethod
@@ -55,15 +56,11 @@ class LearnedHead:
         if head is None or len(head.mean) != len(features):
             return learnt
         learnt.labels, learnt.positives = head.labels, head.positives
-        for name, mean, variance in zip(features, head.mean, head.variance, strict=True):
-            learnt._scaler.counts[name], learnt._scaler.means[name] = head.labels, mean
-            learnt._scaler.vars[name] = variance
-        deviation = np.sqrt(head.variance)
-        for member, weights in zip(learnt._bag, np.array(head.members), strict=True):
-            member.intercept = float(weights[-1] + weights[:-1] @ np.array(head.mean))
-            scaled = dict(zip(features, (weights[:-1] * deviation).tolist(), strict=True))
-            # River gives copies of its weights, and takes none.
-            member._weights = utils.VectorDict(scaled, member.initializer)  # noqa: SLF001
+        learnt._mean, learnt._deviation = np.array(head.mean), _scale(np.sqrt(head.variance))
+        members = np.array(head.members)
+        slopes = members[:, :-1] * learnt._deviation
+        intercepts = members[:, -1:] + members[:, :-1] @ learnt._mean[:, None]
+        learnt._bag.trust(np.c_[slopes, intercepts], head.labels, head.positives / head.labels)
         return learnt
 
     @property
@@ -83,21 +80,14 @@ class LearnedHead:
         for at, (place, key) in enumerate(zip(chosen.tolist(), seen.keys[chosen].tolist(), strict=True)):
             outcome = self.panel.see(key, now_ms, logs[at].copy(), seen.profiles[place], float(predicted[at]))
             if outcome is not None:
-                self._learn(*outcome)
+                self._waiting.append(outcome)
+        self._learn()
 
     def weights(self) -> Floats:
         """(MEMBERS, F + 1) weights on log1p of the features, intercepts last."""
-        if self._weights is None:
-            names = self._features
-            mean = np.array([self._scaler.means[name] for name in names])
-            deviation = np.sqrt([self._scaler.vars[name] for name in names])
-            inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
-            rows = []
-            for member in self._bag:
-                weight = np.array([member.weights.get(name, 0.0) for name in names]) * inverse
-                rows.append([*weight, member.intercept - weight @ mean])
-            self._weights = np.array(rows)
-        return self._weights
+        slopes = self._bag.weights[:, :-1] / self._deviation
+        intercepts = self._bag.weights[:, -1] - slopes @ self._mean
+        return np.concatenate([slopes, intercepts[:, None]], axis=1)
 
     def trust(self) -> Trust | None:
         """Measure the predictions whose outcome is known; None before both outcomes came."""
@@ -114,18 +104,29 @@ class LearnedHead:
             name=self.question.name,  # type: ignore[arg-type] # QUESTIONS are the schema's names
             labels=self.labels,
             positives=self.positives,
-            mean=[self._scaler.means[name] for name in self._features],
-            variance=[self._scaler.vars[name] for name in self._features],
+            mean=self._mean.tolist(),
+            variance=np.square(self._deviation).tolist(),
             members=self.weights().tolist(),
             trust=self.trust(),
         )
 
-    def _learn(self, logs: Floats, predicted: float, came: bool) -> None:
-        if not np.isnan(predicted):
-            self._scored.append((predicted, came))
-        self.labels += 1
-        self.positives += came
-        self._weights = None
-        raw: dict[Any, float] = dict(zip(self._features, logs.tolist(), strict=True))
-        self._scaler.learn_one(raw)
-        self._bag.learn_one(self._scaler.transform_one(raw), came)
+    def _learn(self) -> None:
+        """Learn from the outcomes that wait, once there are enough to measure the scale on."""
+        if self.labels + len(self._waiting) < LABELS_MIN or not self._waiting:
+            return
+        logs = np.array([outcome.vector for outcome in self._waiting])
+        came = np.array([outcome.came for outcome in self._waiting])
+        if not self._deviation.any():
+            self._mean, self._deviation = logs.mean(axis=0), _scale(logs.std(axis=0))
+        self._scored.extend((each.predicted, each.came) for each in self._waiting if not np.isnan(each.predicted))
+        self._waiting = []
+        self.labels += len(came)
+        self.positives += int(came.sum())
+        scaled = (logs - self._mean) / self._deviation
+        for start in range(0, len(came), BLOCK):
+            self._bag.learn(scaled[start : start + BLOCK], came[start : start + BLOCK])
+
+
+def _scale(deviation: Floats) -> Floats:
+    """Say what to divide by: a feature that was constant so far is left as it is."""
+    return np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation)

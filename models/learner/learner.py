@@ -254,7 +254,7 @@ class Learner:
             self.k,
             (self.config.seed, self._agenda.works, self.lineage.next_id),
             (serving.transform, serving.clusterer.centroids) if serving else None,
-            young=self._agenda.young,
+            young=self._agenda.young or reason == "drift",
             look_around=self._agenda.looks_around(reason, self._window.seen),
         )
 

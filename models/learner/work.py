@@ -26,7 +26,7 @@ class Outcome:
     refined: bool
     """Whether it is the serving centroids continued, row by row."""
     gain: float
-    """Share of the held-out squared error that the challenger saves; 0 for a seeding."""
+    """Share of the squared error that the challenger saves, what flatters it left out; 0 for a seeding."""
     around: tuple[KReading, ...]
     """Other numbers of segments, where they were asked for."""
 
@@ -43,7 +43,7 @@ class Work:
     incumbent: tuple[Transform, Floats] | None
     """The serving model, to be challenged; None for a seeding."""
     young: bool
-    """Whether that model was never challenged before."""
+    """Whether that model was never challenged before, or has just met a change."""
     look_around: bool
     """Whether to try other numbers of segments, too: takes a second."""
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from stream.bench import backlog, live, memory, parts, rto
+from stream.bench import backlog, leaving, live, memory, parts, passing, rto
 from stream.bench.lab import BROKERS
 from stream.errors import WrongUsage
 
@@ -25,6 +25,9 @@ STAGES: dict[str, Callable[[str], Lines]] = {
     "stages": parts.measure,
     "memory": memory.measure,
     "rto": rto.measure,
+    "sweep": passing.measure,
+    "sweep_latency": leaving.latency,
+    "carts": leaving.storm,
 }
 """Stage -> what measures it; `floor` is measured with `job`, alternating."""
 

@@ -33,6 +33,7 @@ COMMANDS = (
     "lookup",
     "explain",
     "listen",
+    "trigger",
     "export",
     "bench",
 )

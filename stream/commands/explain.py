@@ -11,6 +11,7 @@ from stream.commands.common import AsJson, DataDir, Kafka, answer, prepare
 
 SHOWN = 5
 """Features shown for each side to a person; --json has all."""
+INTERESTS_SHOWN = 3
 
 
 def command(
@@ -41,6 +42,9 @@ def _words(found: dict[str, Any]) -> str:
         lines.append(f"lifecycle   {found['lifecycle'].replace('_', ' ')}")
     if found["rfm"]:
         lines.append(f"RFM         {found['rfm']}, {found['rfm_group']}")
+    if found["interests"]:
+        shown = [f"{each['category']} {each['share']:.0%}" for each in found["interests"][:INTERESTS_SHOWN]]
+        lines.append(f"interests   {', '.join(shown)}")
     if found["moved_by"]:
         lines.append(f"moved by    {', '.join(found['moved_by'])}")
     runner_up = found["runner_up"]

@@ -5,30 +5,34 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
-from kafka import KafkaConsumer, TopicPartition
-from pydantic import ValidationError
 
-from schemas.change import SegmentChanged
-from schemas.topics import SEGMENT_CHANGES
-from stream.clients import kafka_errors
 from stream.commands.common import DataDir, Kafka, notes, prepare
-from stream.security import kafka_options
-from stream.sender import partition_counts
+from stream.errors import WrongSettings, WrongUsage
+from stream.heard import values
 from stream.settings import Settings
+from stream.webhooks.forward import Forwarder, group_of
+from stream.webhooks.message import MAKE_ONE, key_of
+from stream.webhooks.receiver import Receiver
 
-POLL_MS = 200
-END_PATIENCE_S = 5.0
-
+TopicName = Literal["segment-changes", "cart-triggers"]
 Segment = Annotated[
-    str | None, typer.Option("--segment", metavar="S", help="Only moves into or out of it; an id or a name.")
+    str | None,
+    typer.Option("--segment", metavar="S", help="Only moves into or out of it, or carts of its customers; id or name."),
 ]
 Seconds = Annotated[
     float | None, typer.Option("--for", metavar="SECONDS", help="End after so many seconds; else at SIGINT.", min=0)
+]
+ForwardTo = Annotated[
+    str | None,
+    typer.Option(
+        "--forward-to",
+        metavar="URL",
+        help="Post each one there, signed with LIVESEGMENT_WEBHOOK_SECRET, until it is taken, in order per customer.",
+    ),
 ]
 
 
@@ -36,17 +40,86 @@ def command(
     *,
     kafka: Kafka = None,
     data_dir: DataDir = None,
+    topic: Annotated[TopicName, typer.Option("--topic", help="What to listen to.")] = "segment-changes",
     segment: Segment = None,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest change kept.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin with the oldest kept; a known --group goes on where it was.")
+    ] = False,
     seconds: Seconds = None,
-    most: Annotated[int | None, typer.Option("--max", metavar="N", help="End after so many changes.", min=1)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same: every change is a JSON object anyway.")] = False,  # noqa: ARG001 - every command takes it
+    most: Annotated[int | None, typer.Option("--max", metavar="N", help="End after so many.", min=1)] = None,
+    forward_to: ForwardTo = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="NAME", help="Consumer group of --forward-to; else one per URL.")
+    ] = None,
+    dead_letters: Annotated[
+        Path, typer.Option("--dead-letters", metavar="FILE", help="Where --forward-to keeps what was refused.")
+    ] = Path("webhook-dead-letters.jsonl"),
+    as_json: Annotated[bool, typer.Option("--json", help="The same: every line is a JSON object anyway.")] = False,  # noqa: ARG001 - every command takes it
 ) -> None:
-    """Print every change of segment as it happens: one JSON object a line, repeats included (same id).
+    """Print changes of segment or cart triggers as they happen, one JSON object a line; or post them to a receiver.
+
+    Both are sent at least once: a repeat has the id of the first. docs/contracts.md says what to rely on.
 
     Example: livesegment listen --segment "frequent high spenders" --from-start --max 10
+
+    Example: livesegment listen --topic cart-triggers --forward-to https://shop.example/hooks/carts
     """
     settings = prepare(kafka, data_dir=data_dir)
+    if forward_to is None and group is not None:
+        raise WrongUsage("--group without --forward-to", action="give --forward-to URL, or leave --group out")
+    stop = _until(seconds)
+
+    def wants(value: dict[str, Any]) -> bool:
+        return segment is None or concerns(value, segment)
+
+    if forward_to is not None:
+        receiver = Receiver(forward_to)
+        forwarder = Forwarder(
+            settings,
+            topic,
+            receiver,
+            secret_of(settings),
+            stop=stop,
+            say=notes.print,
+            dead_letters=dead_letters,
+            wants=wants,
+            most=most,
+        )
+        _forward(forwarder, receiver, group or group_of(settings.app_id, topic, forward_to), from_start=from_start)
+        return
+    shown = 0
+    for raw, value in values(settings, topic, stop, from_start=from_start, say=notes.print):
+        if wants(value):
+            sys.stdout.write(raw + "\n")
+            sys.stdout.flush()
+            shown += 1
+            if shown == most:
+                return
+
+
+def _forward(forwarder: Forwarder, receiver: Receiver, group: str, *, from_start: bool) -> None:
+    """Forward until told to end, and say what became of it."""
+    notes.print(f"forwarding to {receiver.shown} as group {group}")
+    forwarder.run(group, from_start=from_start)
+    notes.print(f"{forwarder.sent} taken, {forwarder.buried} kept in the dead-letter file")
+
+
+def concerns(value: dict[str, Any], segment: str) -> bool:
+    """Tell whether a change leads into or out of a segment, or a cart is of its customer; by id or by name."""
+    names = {str(value.get(name, "")).casefold() for name in ("current_name", "previous_name", "segment_name")}
+    ids = {str(value[name]) for name in ("current", "previous", "segment") if value.get(name) is not None}
+    return segment in ids or segment.casefold() in names - {""}
+
+
+def secret_of(settings: Settings) -> bytes:
+    """Return the key that webhooks are signed with. Raises WrongSettings."""
+    if settings.webhook_secret is None:
+        raise WrongSettings("there is no secret to sign webhooks with", action=MAKE_ONE)
+    return key_of(settings.webhook_secret.get_secret_value())
+
+
+def _until(seconds: float | None) -> threading.Event:
+    """Return an event that is set at the end: by a signal or after `seconds`."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -54,69 +127,4 @@ def command(
         timer = threading.Timer(seconds, stop.set)
         timer.daemon = True  # --max may end it all sooner
         timer.start()
-    shown = 0
-    for change in changes(settings, stop, from_start=from_start):
-        if segment is not None and not concerns(change, segment):
-            continue
-        sys.stdout.write(change.model_dump_json() + "\n")
-        sys.stdout.flush()
-        shown += 1
-        if shown == most:
-            return
-
-
-def concerns(change: SegmentChanged, segment: str) -> bool:
-    """Tell whether a change leads into or out of a segment, given by id or by name in any case."""
-    ids = {str(change.current), str(change.previous)} - {"None"}
-    names = {change.current_name.casefold(), change.previous_name.casefold()}
-    return segment in ids or segment.casefold() in names
-
-
-def changes(settings: Settings, stop: threading.Event, *, from_start: bool) -> Iterator[SegmentChanged]:
-    """Yield the changes of all partitions until `stop` is set; order holds within a partition only."""
-    count = partition_counts(settings, (SEGMENT_CHANGES,))[SEGMENT_CHANGES]
-    places = [TopicPartition(SEGMENT_CHANGES, number) for number in range(count)]
-    with kafka_errors(settings):
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka.split(","),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **kafka_options(settings),
-        )
-        try:
-            consumer.assign(places)
-            consumer.seek_to_beginning()
-            if not from_start:
-                seek_to_end(consumer, places, stop)
-            while not stop.is_set():
-                for records in consumer.poll(timeout_ms=POLL_MS).values():
-                    for record in records:
-                        try:
-                            yield SegmentChanged.model_validate_json(record.value or b"")
-                        except ValidationError:
-                            notes.print(
-                                f"partition {record.partition}, offset {record.offset}: not a change, passed over"
-                            )
-        finally:
-            consumer.close()
-
-
-def seek_to_end(consumer: KafkaConsumer, places: list[TopicPartition], stop: threading.Event) -> None:
-    """Go behind the last record of each partition.
-
-    The embedded broker's answer about its latest offset can lie within its last batch, so the last known record is
-    fetched and the high watermark that comes with it is believed.
-    """
-    ends = consumer.end_offsets(places)
-    for place in places:
-        consumer.seek(place, max(0, ends[place] - 1))
-    unknown = {place for place in places if ends[place] > 0}
-    deadline = time.monotonic() + END_PATIENCE_S
-    while unknown and not stop.is_set() and time.monotonic() < deadline:
-        for place in consumer.poll(timeout_ms=POLL_MS):
-            if place in unknown and consumer.highwater(place) is not None:
-                unknown.discard(place)
-                ends[place] = max(ends[place], consumer.highwater(place))
-    for place in places:
-        consumer.seek(place, ends[place])
+    return stop

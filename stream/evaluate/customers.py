@@ -10,19 +10,17 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from models import features
 from models.catalogue import MODEL_FEATURES
 from models.chances import probabilities
 from models.learner.base import BaseWatch
 from models.learner.heads import QUESTIONS, LearnedHead
-from models.learner.panel import Sightings
 from models.learner.trust import measure
 from models.standing import Yardsticks, profiles, spelled, standings
 from schemas.standing import LIFECYCLES
 from stream.evaluate.events import Shop
 from stream.evaluate.lab import CDNOW, DATA, RETAIL
-from stream.extract_sparse import text_hashes
 from stream.replay import parts
+from stream.sampling import Sweep
 from stream.settings import load
 
 DAY_MS = 86_400_000
@@ -150,14 +148,14 @@ def prediction() -> Iterator[dict[str, Any]]:
         upto = int(np.searchsorted(times, now_ms, side="right"))
         shop.apply(records[done:upto])
         done = upto
-        slots = shop.everybody
-        rows, keys = shop.table.gather(slots), np.array([*text_hashes(shop.table.ids)], np.uint64) >> np.uint64(11)
-        vectors = features.of_rows(rows, now_ms)
-        logs = np.log1p(np.maximum(vectors, 0.0))
+        # In the scattered order of a sweep, as workers send them.
+        slots = Sweep().next(len(shop.table), len(shop.table))
+        seen = shop.sightings(slots, now_ms)
+        logs = np.log1p(np.maximum(seen.vectors, 0.0))
         predicted = probabilities(head.weights(), logs) if head.ready else np.full(len(slots), np.nan)
-        head.see(Sightings(keys, vectors, profiles(rows)), now_ms, len(slots))
+        head.see(seen, now_ms, len(slots))
         buyers = {record.key for record in records[upto : np.searchsorted(times, now_ms + 7 * DAY_MS)]}
-        kept.append((logs, np.array([name.encode() in buyers for name in shop.table.ids]), predicted))
+        kept.append((logs, np.array([shop.table.ids[slot].encode() in buyers for slot in slots.tolist()]), predicted))
     half = kept[len(kept) // 2 :]
     logs, came, predicted = (np.concatenate([part[at] for part in half]) for at in range(3))
     ours, batch = measure(predicted, came), measure(_fitted(logs, came), came)

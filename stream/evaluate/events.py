@@ -12,19 +12,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import features
+from models import cards, features
 from models.apply import Watermarks, apply
 from models.assign import NO_SEGMENT, Model, assign
 from models.batch import SOURCES
 from models.catalogue import MODEL_FEATURES
 from models.clock import StreamClock
 from models.columns import CustomerTable
+from models.learner.panel import Sightings
+from models.standing import profiles
 from stream.decode import Decoder, Portion
 from stream.errors import WrongUsage
 from stream.evaluate.outcome import Check, Outcome, rows_of
 from stream.evaluate.school import School
 from stream.evaluate.scores import compare
 from stream.evaluate.vectors import Asked, Progress, config
+from stream.extract_sparse import text_hashes
 from stream.replay import Outgoing, parts
 from stream.sampling import Sweep
 from stream.settings import Settings
@@ -37,6 +40,10 @@ SWEEP_SHARE = 0.01
 SWEEP_MIN = 500
 CHECKS_MAX = 18
 MONTH_MS = 30 * 86_400_000
+MEET_MS = 3 * 86_400_000
+"""Between two looks of the predictions at everybody: short beside their horizons of 7 and 30 days."""
+KEY_SHIFT = np.uint64(11)
+"""Of a customer's hash: keys have 53 bits."""
 CHUNK = 20_000
 """Customers whose features are read at once."""
 
@@ -66,6 +73,7 @@ class Shop:
             currency_digits=settings.currency_digits,
             unknown_events=settings.unknown_events,
             future_tolerance_s=settings.future_tolerance_s,
+            time_zone=settings.time_zone,
         )
         self._watermarks = Watermarks()
         self._offsets = dict.fromkeys(SOURCES, 0)
@@ -100,6 +108,12 @@ class Shop:
     def vectors(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N, F) features of sorted slots, aged to now."""
         return features.read(self.table, slots, self.now_ms)
+
+    def sightings(self, slots: NDArray[np.int64], now_ms: int) -> Sightings:
+        """Return customers as a sweep meets them, in the order of their slots, aged to a moment."""
+        rows = self.table.gather(slots)
+        keys = np.array([*text_hashes(self.table.ids[slot] for slot in slots.tolist())], np.uint64) >> KEY_SHIFT
+        return Sightings(keys, features.of_rows(rows, now_ms), profiles(rows))
 
     def judge(self, model: Model, slots: NDArray[np.int64]) -> None:
         """Judge the customers at sorted slots, as a worker would."""
@@ -137,7 +151,7 @@ def run(
     school = School(config(tuple(MODEL_FEATURES), settings, asked), settings.snapshot_every_vectors)
     shop, sweep = Shop(settings), Sweep()
     checks: list[Check] = []
-    months, steps, rows = 0.0, 0, 0
+    months, steps, rows, met_ms = 0.0, 0, 0, 0
     for records, done, ended in _in_steps(paths, overrides, step_ms):
         rows += len(records)
         touched = shop.apply(records)
@@ -149,6 +163,10 @@ def run(
         steps += 1
         count = max(SWEEP_MIN, round(SWEEP_SHARE * len(shop.table)))
         school.teach(shop.vectors(np.sort(sweep.next(count, len(shop.table)))), shop.now_ms, len(shop.table))
+        if shop.now_ms >= met_ms + MEET_MS:
+            met_ms = shop.now_ms
+            everybody = Sweep().next(len(shop.table), len(shop.table))
+            school.learner.meet(shop.sightings(everybody, met_ms), met_ms, len(shop.table))
         if school.model is None:
             continue
         # Time passes for everybody, not only for those who do something.
@@ -179,6 +197,7 @@ def run(
         scaled=school.scaled(shop.vectors(shop.everybody)),
         truth_agreement=None,
         batch_truth_agreement=None,
+        money=cards.money_in(settings.currency, settings.currency_digits),
     )
 
 

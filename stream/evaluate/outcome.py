@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models import cards
 from models.learner.kmeans import Labels
 from models.transform import Floats
 from schemas.snapshot import ModelSnapshot
@@ -53,6 +54,10 @@ class Outcome:
     truth_agreement: float | None
     """Adjusted Rand index with the column of truth, where one was given."""
     batch_truth_agreement: float | None
+    money: cards.Money = str
+    """Minor units as people write them."""
+    undo: cards.Undo | None = None
+    """Features as the learner was given them -> as the file has them."""
 
     @property
     def flips_per_customer_month(self) -> float | None:
@@ -70,8 +75,8 @@ class Outcome:
                 "name": segment.name,
                 "size": sizes[segment.id],
                 "share": sizes[segment.id] / total,
-                "contrasts": list(segment.words[:3]),
             }
+            | cards.card(self.snapshot, segment, self.money, self.undo)
             for segment in self.snapshot.centroids
         ]
         return sorted(found, key=lambda card: (-card["size"], card["id"]))

@@ -6,7 +6,7 @@ from html import escape
 
 from stream.evaluate.outcome import Outcome
 from stream.evaluate.pictures import colour_of, lines, scatter
-from stream.evaluate.report import as_text, behaviour
+from stream.evaluate.report import QUESTIONS, as_text, behaviour
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -33,6 +33,7 @@ def page(outcome: Outcome) -> str:
         scatter(outcome.scaled, outcome.segments, places),
         _against_batch(outcome),
         _shares(outcome),
+        _reliability(outcome),
         "<h2>Everything</h2>",
         f"<pre>{escape(as_text(outcome))}</pre></html>",
     ]
@@ -43,7 +44,7 @@ def _cards(outcome: Outcome) -> str:
     cards = [
         f'<div class=card style="border-left-color: {colour_of(place)}"><b>{escape(card["name"])}</b>'
         f"<small>{card['share']:.1%}, {card['size']:,} customers, id {card['id']}</small>"
-        f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in card['contrasts'])}</ul></div>"
+        f"<p>{escape(card['sentence'])}</p></div>"
         for place, card in enumerate(outcome.cards())
     ]
     return f"<div class=cards>{''.join(cards)}</div>"
@@ -72,6 +73,19 @@ def _shares(outcome: Outcome) -> str:
         for segment in ids
     }
     return f"<h2>Shares of the segments</h2>{lines(series, at)}{_key(list(series))}"
+
+
+def _reliability(outcome: Outcome) -> str:
+    """Draw what was predicted and what came true, from the tenth with the least chance to that with the most."""
+    found = []
+    for head in outcome.snapshot.heads:
+        if head.trust is not None:
+            bins = head.trust.bins
+            at = [f"{place}. tenth" for place in range(1, len(bins) + 1)]
+            curves = {"predicted": [one.predicted for one in bins], "came true": [one.observed for one in bins]}
+            title = f"Chance of {QUESTIONS[head.name]}: predicted, and what came true"
+            found.append(f"<h2>{escape(title)}</h2>{lines(curves, at)}{_key(list(curves))}")
+    return "".join(found)
 
 
 def _key(names: list[str]) -> str:

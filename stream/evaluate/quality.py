@@ -127,19 +127,23 @@ def drift() -> Iterator[Line]:
 
 
 def _drift(settings: Settings, name: str, ramp: int, most: int, seed: int) -> Line:
-    after = 8_000 if ramp == 1 else ramp
+    after = 4_000 if ramp == 1 else ramp + 2_000
     made = lab.drifting(seed, ramp, after)
     columns = Columns(FEATURES, made.vectors[:1000])
     given = columns.given(made.vectors)
     school = _taught(settings, made.vectors[: lab.STATIONARY], seed)
     before = _ids_of(school, given[: lab.STATIONARY][-4000:])
-    new = columns.given(bed(6_000, 1.0, seed + 1000, moved=1.0).vectors)
-    worse = -1
+    old, new = (columns.given(bed(6_000, 1.0, seed + 1000, moved=moved).vectors) for moved in (0.0, 1.0))
+    luck = np.random.default_rng(seed).random(len(new))
+    worse, excess = -1, []
     for start in range(lab.STATIONARY, len(given), SLICE):
         school.teach(given[start : start + SLICE], start)
         school.publish(start)
-        if _excess(school, new, seed) > RECOVERED:
-            worse = start + SLICE - lab.STATIONARY
+        since = start + SLICE - lab.STATIONARY
+        # On customers as they are by now: of those at the ramp's end no six centroids can know beforehand.
+        excess.append(_excess(school, np.where((luck < since / ramp)[:, None], new, old), seed))
+        if excess[-1] > RECOVERED:
+            worse = since
     after_ids = _ids_of(school, given[: lab.STATIONARY][-4000:])
     kind = made.kind[: lab.STATIONARY][-4000:]
     stayed = [one for one in range(6) if one not in made.moved_kinds]
@@ -149,6 +153,8 @@ def _drift(settings: Settings, name: str, ramp: int, most: int, seed: int) -> Li
         "stage": f"drift_{name}",
         "seed": seed,
         "recovered_after": recovery,
+        "slices_off": sum(one > RECOVERED for one in excess),
+        "slices": len(excess),
         "ids_of_unmoved_kinds_kept": kept,
         "alarms": school.learner.counts["alarms"],
         "held": recovery <= most and kept,

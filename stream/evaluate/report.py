@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from schemas.head import Head
 from stream.evaluate.outcome import Check, Outcome
 
 BEHAVIOUR_ONLY = "Only behaviour feeds this model."
@@ -33,6 +34,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "flips_per_customer_month": None if flips is None else round(flips, 4),
         "truth": _truth(outcome),
         "drift": [{"learnt": one.learnt, "at": one.at_ms} for one in outcome.moments if one.what == "alarm"],
+        "predictions": [_prediction(head) for head in snapshot.heads if head.trust is not None],
         "challenges": dict(Counter(one.what for one in outcome.moments if one.what != "alarm")),
         "lineage": [event.model_dump() for event in snapshot.history],
         "around": [one.model_dump() for one in snapshot.around],
@@ -41,7 +43,19 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 def as_text(outcome: Outcome) -> str:
     """Return the report for a terminal."""
-    return "\n".join([*_head(outcome), "", *_segments(outcome), "", *_checks(outcome), "", *_changes(outcome)])
+    return "\n".join(
+        [
+            *_head(outcome),
+            "",
+            *_segments(outcome),
+            "",
+            *_checks(outcome),
+            "",
+            *_predictions(outcome),
+            "",
+            *_changes(outcome),
+        ]
+    )
 
 
 def write_labels(outcome: Outcome, path: Path) -> None:
@@ -72,7 +86,7 @@ def _segments(outcome: Outcome) -> list[str]:
     lines = ["SEGMENTS"]
     for card in outcome.cards():
         lines.append(f"{card['share']:6.1%}  {card['size']:>8,}  {card['name']} ({card['id']})")
-        lines += [f"                    {contrast}" for contrast in card["contrasts"]]
+        lines += [f"                  {each['z']:+.1f} sd  {each['words']}" for each in card["contrasts"]]
     return lines
 
 
@@ -95,6 +109,31 @@ def _checks(outcome: Outcome) -> list[str]:
     if flips is not None and sum(check.customer_months for check in outcome.checks) > len(outcome.customers):
         lines.append(f"moves from segment to segment: {flips:.3f} a customer and month")
     return lines
+
+
+QUESTIONS = {"purchase_7d": "an order within 7 days", "churn_30d": "no event at all for 30 days"}
+
+
+def _predictions(outcome: Outcome) -> list[str]:
+    lines = ["PREDICTIONS (each made before its outcome was known; AUC 0.5 is chance)"]
+    for head in outcome.snapshot.heads:
+        if head.trust is not None:
+            found = head.trust
+            lines.append(
+                f"{QUESTIONS[head.name]}: AUC {found.auc:.3f}, log loss {found.log_loss:.4f} "
+                f"(the mean rate for everybody: {found.log_loss_of_rate:.4f}), "
+                f"off by {found.calibration_error:.1%} on average; last {found.outcomes:,} outcomes"
+            )
+    return lines if len(lines) > 1 else [*lines, "none: too few outcomes are known, they take 7 and 30 days"]
+
+
+def _prediction(head: Head) -> dict[str, Any]:
+    return {
+        "name": head.name,
+        "labels": head.labels,
+        "positives": head.positives,
+        "trust": head.trust.model_dump() if head.trust else None,
+    }
 
 
 def _changes(outcome: Outcome) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,11 @@ class Columns:
         standard = np.clip((raw - self._mean) / self._deviation + STANDARD_AT, 0.0, 2 * STANDARD_AT)
         return np.where(self.logged, raw, np.expm1(standard))
 
+    def raw(self, given: Floats) -> Floats:
+        """(..., F) as the table has them; what was clipped stays clipped."""
+        standard = (np.log1p(given) - STANDARD_AT) * self._deviation + self._mean
+        return np.where(self.logged, given, standard)
+
 
 def _right_skewed(column: Floats) -> bool:
     if column.min() < 0:
@@ -160,7 +165,8 @@ def run(given: Given, features: tuple[str, ...], settings: Settings, asked: Aske
             f"{total} vectors give no model: {school.learner.warm_up_left} more are needed",
             action="give more rows, or set LIVESEGMENT_WARM_UP_VECTORS lower",
         )
-    return _outcome(given, school, crowd, checks=checks, asked=asked, seconds=time.monotonic() - began)
+    found = _outcome(given, school, crowd, checks=checks, asked=asked, seconds=time.monotonic() - began)
+    return replace(found, money="{:,.0f}".format, undo=columns.raw)
 
 
 def _outcome(

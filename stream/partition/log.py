@@ -24,7 +24,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
-from schemas.topics import CHANGELOG, SEGMENT_CHANGES
+from schemas.topics import CART_TRIGGERS, CHANGELOG, SEGMENT_CHANGES
 from stream.errors import Fenced, KafkaUnreachable
 from stream.failpoints import hit
 from stream.partition.meta import OWNER_KEY
@@ -39,7 +39,7 @@ REQUEST_BYTES = 4 << 20
 PROBES = 3
 """How often a broker must fail at `InitProducerId` before it is taken for one that does not know it."""
 PROBE_WAIT_S = 0.5
-_SENT = {CHANGELOG: "rows_sent", SEGMENT_CHANGES: "changes_sent"}
+_SENT = {CHANGELOG: "rows_sent", SEGMENT_CHANGES: "changes_sent", CART_TRIGGERS: "triggers_sent"}
 """Failpoint between the sending of a request and its answer, by topic."""
 
 
@@ -130,6 +130,11 @@ class PartitionLog:
         """Write segment changes `(customer, value)`."""
         await self._send(SEGMENT_CHANGES, [(key, value, []) for key, value in records], self.number)
         hit("changes_acked")
+
+    async def send_triggers(self, records: list[tuple[bytes, bytes]]) -> None:
+        """Write cart triggers `(customer, value)`."""
+        await self._send(CART_TRIGGERS, [(key, value, []) for key, value in records], self.number)
+        hit("triggers_acked")
 
     async def _send(self, topic: str, records: list[OutRecord], partition: int) -> list[RecordMetadata]:
         return [ack for ack, _ in await self._send_counted(topic, records, partition)]

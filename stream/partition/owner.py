@@ -14,6 +14,7 @@ from faust.types.tuples import TP
 
 from models.assign import Model
 from models.batch import SOURCES
+from models.chances import Heads
 from models.standing import Yardsticks
 from schemas.snapshot import ModelSnapshot
 from stream.errors import Fenced
@@ -119,6 +120,8 @@ class Owner:
         self._tasks[number] = [
             asyncio.create_task(self.shared.guarded(partition.run()), name=f"partition-{number}"),
             asyncio.create_task(self.shared.guarded(self._watch(partition)), name=f"watch-{number}"),
+            asyncio.create_task(self.shared.guarded(partition.sweep.run()), name=f"sweep-{number}"),
+            asyncio.create_task(self.shared.guarded(partition.upkeep.run()), name=f"upkeep-{number}"),
         ]
         if self.model is not None:
             # The owner before may not have judged everybody by this model.
@@ -188,7 +191,7 @@ class Owner:
     def adopt(self, model: Model, snapshot: ModelSnapshot) -> None:
         """Use a new model from the next groups on, and judge everybody by it in the background."""
         names = {int(segment): name for segment, name in snapshot.lineage.items()}
-        self.model = Served(model, names, Yardsticks.of(snapshot.base))
+        self.model = Served(model, names, Yardsticks.of(snapshot.base), Heads.of(snapshot.heads))
         for number in self._tasks:
             self.partitions[number].adopt(self.model)
             self.partitions[number].meta.judged = 0

@@ -5,40 +5,35 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
-from models import features, rows
+from models import features, reminders, reuse, rows
+from models.agenda import Agenda
 from models.apply import Applied, Watermarks, apply
 from models.assign import Model
-from models.batch import SOURCES
+from models.batch import SOURCES, EventBatch
+from models.chances import Heads
 from models.clock import StreamClock
-from models.columns import COL, CustomerTable
 from models.judge import REASONS, Judged, Naming, Rules, judge
 from models.standing import Yardsticks
-from stream.decode import Decoded, Letter
+from stream.decode import Letter
 from stream.failpoints import hit
-from stream.partition import publish
+from stream.partition import publish, triggers
 from stream.partition.inbox import Arrived, Inbox
 from stream.partition.intake import StopLimit, count_positions
 from stream.partition.letters import buried
 from stream.partition.log import PartitionLog
-from stream.partition.meta import META_KEY, Meta, TopicPosition
+from stream.partition.meta import META_KEY, TopicPosition
 from stream.partition.shared import Shared
-from stream.redis_view.view import RETRYABLE, Record, RedisView, Wiped
+from stream.partition.sweep import Sweep
+from stream.partition.upkeep import Upkeep
+from stream.partition.viewed import SLICE, Viewed
+from stream.redis_view.view import RedisView
 
-T = TypeVar("T")
-log = structlog.get_logger(__name__)
-
-SLICE = 2_000
-"""Customers handled between two turns of the loop where many are handled: a few milliseconds."""
-BACKOFF_MAX_S = 2.0
 PRUNE_S = 60.0
 """Time between two looks for recent ids that nothing can repeat any more."""
 KEEP_ALIVE_S = 1_800.0
@@ -53,37 +48,31 @@ class Served:
     model: Model
     names: Mapping[int, str]
     yardsticks: Yardsticks | None = None
+    heads: Heads | None = None
 
 
-class Partition:
-    """Owns its customers' columns, its producer, its epoch and its steps; nothing else touches them.
-
-    `lock` is held around everything that writes rows, so that a group, a flush and a slice never interleave.
-    """
+class Partition(Viewed):
+    """Owns its customers' columns, its producer, its epoch and its steps; nothing else touches them."""
 
     def __init__(self, number: int, shared: Shared, writer: PartitionLog, view: RedisView) -> None:
         settings = shared.settings
-        self.number = number
-        self.shared = shared
-        self.writer = writer
-        self.view = view
-        self.table = CustomerTable()
+        super().__init__(number, shared, writer, view)
         self.watermarks = Watermarks()
         self.clock = StreamClock(settings.clock)
-        self.meta = Meta()
         self.positions: dict[str, TopicPosition] = {}
         self.reasons: dict[str, int] = {}
-        self.epoch = -1
         self.seq = 0
         self.recovery_s = 0.0
         self.model: Model | None = None
         self.yardsticks: Yardsticks | None = None
+        self.heads: Heads | None = None
         self.naming = Naming({})
         self.rules = Rules(margin=settings.margin, dwell_ms=settings.dwell_s * 1000)
         self.inbox = Inbox(settings.group_max_records)
-        self.lock = asyncio.Lock()
+        self.agenda = Agenda(settings.cart_timers, self.rules, settings.sweep_s * 1000)
+        self.sweep = Sweep(self)
+        self.upkeep = Upkeep(self)
         self._flushing = asyncio.Lock()
-        self.rebuilding: asyncio.Task[None] | None = None
         self._pruned_at = time.monotonic()
         self.limit = StopLimit(
             partition=number, window=settings.dead_letter_stop_window, ratio=settings.dead_letter_stop_ratio
@@ -100,19 +89,25 @@ class Partition:
             async with self.lock, self.shared.decoding.decoded(self.number, group) as decoded:
                 hit("decoded")
                 # 2. Apply the events to the customers' columns; dead letters are acked before their batch.
-                applied = self._apply(decoded)
-                hit("applied")
-                await self._bury(decoded, applied, group)
-                # 3. Assign: whose record changes?
-                judged = self._judge(applied.touched, applied.rows, "behaviour")
-                # 4. and 5. Changelog rows, then change events and Redis.
-                await self.publish(applied.touched, judged)
+                self.limit.observe(sum(len(arrived.records) for arrived in group), decoded.undecodable)
+                await self._bury(decoded.letters, group)
+                done = []
+                # On event time a group comes in parts, and time passes between them.
+                async for batch in self.sweep.parts(decoded.batch):
+                    applied = self._apply(batch)
+                    hit("applied")
+                    await self._bury(_strangers(batch, applied.refused), group)
+                    # 3. Assign: whose record changes?
+                    judged = self._judge(applied.touched, applied.rows, "behaviour", applied)
+                    # 4. and 5. Changelog rows, then change events, cart triggers and Redis.
+                    await self.publish(applied.touched, judged)
+                    done.append((applied, judged))
                 count_positions(self.positions, group)
             # 6. Only now may Faust commit past it.
             for arrived in group:
                 arrived.ack()
             hit("acked")
-            self.shared.metrics.observe(group, decoded, applied, judged)
+            self.shared.metrics.observe(group, decoded, done)
 
     async def publish(self, slots: NDArray[np.int64], judged: Judged) -> None:
         """Take steps 2 to 4 of the protocol for customers whose record changed (`slots`, `judged` from `_judge`)."""
@@ -126,12 +121,14 @@ class Partition:
         await self.writer.write([(META_KEY, self.meta.encode()), *rows.encode(self.table, published)])
         self.table.dirty[published] = False
         hit("rows_acked")
-        # ② Change events and ③ Redis records; each needs only the rows.
+        # ② Change events, cart triggers and ③ Redis records; each needs only the rows.
         moved_ids = [self.table.ids[slot] for slot in moved]
         events = publish.changes(moved_ids, self.table.gather(moved), self.meta.names) if len(moved) else []
         records = publish.records(ids, said, self.meta.names)
-        await asyncio.gather(self._send_changes(events), self.write_view(records))
+        told = triggers.of(self.table, published.tolist())
+        await asyncio.gather(self._send(events, told), self.write_view(records))
         self.meta.sent = judged.seq
+        triggers.forget(self.table, published.tolist())
 
     async def judge_all(self, served: Served) -> int:
         """Judge every customer by a new model, in slices; return how many moved."""
@@ -143,16 +140,32 @@ class Partition:
                 if self.model is not model:
                     return moved
                 slots = np.arange(start, min(start + SLICE, len(self.table)))
-                judged = self._judge(slots, self.table.gather(slots), "model")
+                judged = self.judge(slots, "model")
                 await self.publish(slots, judged)
                 moved += len(judged.moved)
             await asyncio.sleep(0)
         self.meta.judged = model.version
         return moved
 
+    def judge(self, slots: NDArray[np.int64], reason: str, forced: NDArray[np.bool_] | None = None) -> Judged:
+        """Judge the customers at sorted slots for another reason than their events; `forced` as in `_judge`."""
+        return self._judge(slots, self.table.gather(slots), reason, forced=forced)
+
+    def plan(self, slots: NDArray[np.int64]) -> None:
+        """Say when time alone may next change these customers, who were judged just now."""
+        self.agenda.plan(slots, self.table.gather(slots), self.now_ms, self.model, self.yardsticks)
+
+    async def expect_everybody(self) -> None:
+        """Make the agenda anew, from rows."""
+        self.agenda = Agenda(self.agenda.timers, self.rules, self.shared.settings.sweep_s * 1000)
+        for start in range(0, len(self.table), SLICE):
+            slots = np.arange(start, min(start + SLICE, len(self.table)))
+            self.agenda.note(slots, self.table.gather(slots), self.now_ms)
+            await asyncio.sleep(0)
+
     def adopt(self, served: Served) -> None:
         """Use a model from the next group on."""
-        self.model, self.yardsticks = served.model, served.yardsticks
+        self.model, self.yardsticks, self.heads = served.model, served.yardsticks, served.heads
         known = {segment: self.meta.name_index(name) for segment, name in served.names.items()}
         self.naming = Naming(known, np.array([self.meta.name_index(name) for name in served.model.features]))
         hit("model_swapped")
@@ -175,6 +188,7 @@ class Partition:
         for start in range(0, len(dirty), SLICE):
             async with self.lock:
                 slots = dirty[start : start + SLICE]
+                slots = slots[slots < len(self.table)]
                 slots = slots[self.table.dirty[slots]]
                 await self.writer.write(rows.encode(self.table, slots))
                 self.table.dirty[slots] = False
@@ -187,88 +201,18 @@ class Partition:
                 self.table.prune(self.watermarks.oldest)
         hit("dirty_flushed")
 
-    async def write_meta(self) -> None:
-        """Write the partition's own row; an acked write also proves that this worker still owns the partition."""
-        await self.writer.write([(META_KEY, self.meta.encode())])
-
     async def keep_alive(self) -> None:
         """Write the partition's own row where nothing was written for long: brokers forget producers, and fences."""
         if time.monotonic() - self.writer.wrote_at >= KEEP_ALIVE_S:
             async with self.lock:
                 await self.write_meta()
 
-    async def write_view(self, records: list[Record]) -> None:
-        """Write Redis records; a Redis that does not answer is waited for, a wiped one is rebuilt from state."""
-        while True:
-            try:
-                await self.patiently(lambda: self.view.write(records))
-                break
-            except Wiped:
-                # Also between a claim and the write that follows it.
-                await self._reclaim()
-        hit("redis_written")
+    @property
+    def now_ms(self) -> int:
+        """The partition's time."""
+        return self.clock.now(self.shared.now_ms())
 
-    async def check_view(self) -> None:
-        """Look whether Redis lost its data; if so claim it anew and write every record again."""
-        if self.rebuilding is None and not await self.view.intact():
-            async with self.lock:
-                await self._reclaim()
-
-    async def _reclaim(self) -> None:
-        """Take the protocol's W: the boot id is read *before* ownership is proved, or a zombie could claim Redis."""
-        log.warning("redis_rebuilding", partition=self.number, customers=len(self.table))
-        self.shared.metrics.count("redis_rebuilds", 1)
-        boot = await self.patiently(self.view.read_boot)
-        await self.write_meta()
-        if await self.patiently(lambda: self.view.claim(boot, self.epoch)) < 0:
-            return await self._reclaim()
-        hit("redis_claimed")
-        if self.rebuilding is None:
-            self.rebuilding = asyncio.create_task(self.shared.guarded(self._rebuild_later()))
-        return None
-
-    async def _rebuild_later(self) -> None:
-        try:
-            await self.rebuild()
-        except Wiped:
-            log.warning("redis_wiped_while_rebuilding", partition=self.number)
-        finally:
-            self.rebuilding = None
-
-    async def rebuild(self) -> None:
-        """Write every customer's record to Redis, in slices, then say that it is complete. Raises Wiped."""
-        boot = self.view.boot
-        for start in range(0, len(self.table), SLICE):
-            async with self.lock:
-                if self.view.boot != boot:
-                    # Wiped and claimed anew meanwhile, by a group: the slices before are gone.
-                    raise Wiped
-                slots = np.arange(start, min(start + SLICE, len(self.table)))
-                said = self.table.gather(slots)
-                known = said[:, COL.rev] > 0
-                ids = [self.table.ids[slot] for slot in slots[known]]
-                records = publish.records(ids, said[known], self.meta.names)
-                await self.patiently(partial(self.view.write, records))
-            await asyncio.sleep(0)
-        async with self.lock:
-            if self.view.boot != boot:
-                raise Wiped
-            await self.patiently(self.view.finish)
-
-    async def patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Repeat `attempt` with backoff while Redis does not answer; the partition waits, bounded by its inbox."""
-        delay_s = 0.05
-        while True:
-            try:
-                return await attempt()
-            except RETRYABLE as error:
-                self.shared.metrics.count("redis_retries", 1)
-                log.warning("redis_unreachable", partition=self.number, error=str(error), retry_s=delay_s)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, BACKOFF_MAX_S)
-
-    def _apply(self, decoded: Decoded) -> Applied:
-        batch = decoded.batch
+    def _apply(self, batch: EventBatch) -> Applied:
         applied = apply(self.table, batch, self.watermarks, self._admit)
         self.watermarks = applied.watermarks
         if applied.refused:
@@ -282,17 +226,7 @@ class Partition:
     def _admit(self, customer: str, key: bytes | None) -> bool:
         return self.shared.belongs(customer, key, self.number)
 
-    async def _bury(self, decoded: Decoded, applied: Applied, group: list[Arrived]) -> None:
-        batch = decoded.batch
-        letters = [
-            *decoded.letters,
-            *(
-                Letter(int(batch.source[i]), int(batch.offset[i]), "key_mismatch", KEY_RULE, batch.key[i], None)
-                for i in applied.refused
-            ),
-        ]
-        records = sum(len(arrived.records) for arrived in group)
-        self.limit.observe(records, decoded.undecodable)
+    async def _bury(self, letters: Sequence[Letter], group: list[Arrived]) -> None:
         fresh = [x for x in letters if x.offset >= self._position(x.source).next]
         if not fresh:
             return
@@ -306,28 +240,72 @@ class Partition:
     def _position(self, source: int) -> TopicPosition:
         return self.positions.setdefault(SOURCES[source], TopicPosition())
 
-    def _judge(self, slots: NDArray[np.int64], said: NDArray[np.float64], reason: str) -> Judged:
-        """Judge the customers at sorted `slots`, whose rows `said` holds, and write back what is published."""
-        now_ms = self.clock.now(self.shared.now_ms())
+    def _judge(
+        self,
+        slots: NDArray[np.int64],
+        said: NDArray[np.float64],
+        reason: str,
+        applied: Applied | None = None,
+        forced: NDArray[np.bool_] | None = None,
+    ) -> Judged:
+        """Judge the customers at sorted `slots`, whose rows `said` holds, and write back what is published.
+
+        `applied`: what happened to them. `forced` (T,): whose record is published although nothing in it changed.
+        """
+        now_ms, timers = self.now_ms, self.agenda.timers
+        # Whom nobody is told of is written with the next flush.
+        noted, told = np.zeros(len(slots), np.bool_), []
+        if applied is not None:
+            told = reminders.end(said, slots, applied.ended, noted)
+            told += reuse.withdraw(
+                said, slots, applied.cart_touched, self.table.carts, now_ms=now_ms, timers=timers, noted=noted
+            )
+        due, passed_over = reminders.remind(said, now_ms, timers, noted)
+        told += due
+        publishing = forced
+        if told:
+            publishing = np.zeros(len(slots), np.bool_) if forced is None else forced
+            publishing[[each.at for each in told]] = True
         vectors = features.of_rows(said, now_ms) if self.model is not None else None
         judged = judge(
             said,
             vectors,
-            (said[:, COL.cart_items] > 0).astype(np.float64),
+            reminders.states(said, now_ms, timers),
             model=self.model,
             yardsticks=self.yardsticks,
+            heads=self.heads,
             naming=self.naming,
             rules=self.rules,
             reason=REASONS.index(reason),
             seq=self.seq,
             epoch=self.epoch,
             now_ms=now_ms,
+            forced=publishing,
         )
         self.seq = judged.seq
-        if len(judged.published):
-            self.table.scatter(slots[judged.published], said[judged.published])
+        if told:
+            self.shared.metrics.count("cart_triggers", len(told))
+            currency = self.shared.settings.currency
+            triggers.note(self.table, told, slots, said, names=self.meta.names, currency=currency)
+        self.shared.metrics.count("cart_reminders_too_old", passed_over)
+        noted[judged.published] = True
+        kept = np.flatnonzero(noted)
+        if len(kept):
+            self.table.scatter(slots[kept], said[kept])
+            self.table.mark_dirty(slots[kept])
+        self.agenda.note(slots, said, now_ms)
         return judged
 
-    async def _send_changes(self, events: list[tuple[bytes, bytes]]) -> None:
-        if events:
-            await self.writer.send_changes(events)
+    async def _send(self, changes: list[tuple[bytes, bytes]], told: list[tuple[bytes, bytes]]) -> None:
+        if changes:
+            await self.writer.send_changes(changes)
+        if told:
+            await self.writer.send_triggers(told)
+
+
+def _strangers(batch: EventBatch, refused: Sequence[int]) -> list[Letter]:
+    """Return the letters of events whose key is not their customer's."""
+    return [
+        Letter(int(batch.source[at]), int(batch.offset[at]), "key_mismatch", KEY_RULE, batch.key[at], None)
+        for at in refused
+    ]

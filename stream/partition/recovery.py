@@ -85,7 +85,8 @@ class Reading:
     def load(self, records: Sequence[aiokafka.ConsumerRecord]) -> bool:
         """Load records up to the own marker; return whether it was met. Raises BrokenChangelog."""
         partition = self._partition
-        keys, values = [], []
+        keys: list[bytes] = []
+        values: list[bytes] = []
         met = False
         for record in records:
             if record.offset >= partition.epoch:
@@ -99,15 +100,26 @@ class Reading:
                 # As with rows, below: a late copy of an older one must not win where nothing is fenced.
                 if partition.writer.fenced or not meta.behind(partition.meta):
                     partition.meta = meta
+            elif record.value is None:
+                # Who is forgotten may come back, and then has a new row, which is not older than the one before.
+                self._take(keys, values, record.offset)
+                keys, values = [], []
+                self._reader.load(partition.table, [record.key], [None])
             else:
                 keys.append(record.key)
                 values.append(record.value)
+        self._take(keys, values, records[-1].offset)
+        return met
+
+    def _take(self, keys: list[bytes], values: list[bytes], offset: int) -> None:
+        """Load rows, the last of them at or before `offset`. Raises BrokenChangelog."""
+        partition = self._partition
         fallen = set(backwards(partition.table, keys, values))
         if fallen:
-            where = f"changelog offsets {records[0].offset} to {records[-1].offset}"
+            where = f"changelog up to offset {offset}"
             if partition.writer.fenced:
                 raise BrokenChangelog(
-                    f"partition {partition.number}: {len(fallen)} rows in {where} are older than rows of the same "
+                    f"partition {partition.number}: {len(fallen)} rows in the {where} are older than rows of the same "
                     "customers before them, so two owners wrote",
                     action="keep the topic and report this; a new job on new topics can be fed from the events",
                 )
@@ -116,7 +128,6 @@ class Reading:
             keys = [key for at, key in enumerate(keys) if at not in fallen]
             values = [value for at, value in enumerate(values) if at not in fallen]
         self._reader.load(partition.table, keys, values)
-        return met
 
 
 def backwards(table: CustomerTable, keys: Sequence[bytes], values: Sequence[bytes]) -> list[int]:

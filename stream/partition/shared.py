@@ -33,6 +33,7 @@ class Shared:
             currency_digits=settings.currency_digits,
             unknown_events=settings.unknown_events,
             future_tolerance_s=settings.future_tolerance_s,
+            time_zone=settings.time_zone,
         )
         self.decoding = Decoding(decoder, self.now_ms)
         self.metrics = Metrics()

@@ -15,9 +15,10 @@ from models.columns import COL
 from schemas.topics import CHANGELOG, SEGMENT_CHANGES
 from stream.errors import BrokenChangelog, TopicsDiffer
 from stream.failpoints import hit
-from stream.partition import publish
-from stream.partition.partition import SLICE, Partition
+from stream.partition import publish, triggers
+from stream.partition.partition import Partition
 from stream.partition.recovery import read_changelog
+from stream.partition.viewed import SLICE
 from stream.redis_view.view import Claim, Wiped
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ async def take_over(partition: Partition, bootstrap: str) -> None:
     partition.seq = await resend(partition)
     hit("resent")
     partition.meta.sent = partition.seq
+    await partition.expect_everybody()
     log.info(
         "partition_taken_over",
         partition=partition.number,
@@ -105,6 +107,10 @@ async def resend(partition: Partition) -> int:
         moved_ids = [name for name, is_changed in zip(ids, changed, strict=True) if is_changed]
         if moved_ids:
             await partition.writer.send_changes(publish.changes(moved_ids, late[changed], partition.meta.names))
+        told = triggers.of(partition.table, slots[said[:, COL.trigger_seq] > partition.meta.sent].tolist())
+        if told:
+            await partition.writer.send_triggers(told)
         await partition.write_view(publish.records(ids, late, partition.meta.names))
-        log.info("resent", partition=partition.number, records=len(ids), changes=len(moved_ids))
+        log.info("resent", partition=partition.number, records=len(ids), changes=len(moved_ids), triggers=len(told))
+    partition.table.triggers.clear()
     return highest

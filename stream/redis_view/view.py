@@ -74,6 +74,7 @@ class RedisView:
         # register_script sends the digest and falls back to the source where Redis has forgotten it.
         self._write = client.register_script(_source("write.lua"))
         self._claim = client.register_script(_source("claim.lua"))
+        self._forget = client.register_script(_source("forget.lua"))
         self._finish = client.register_script(_source("finish.lua"))
 
     async def read_boot(self) -> str:
@@ -99,6 +100,15 @@ class RedisView:
         if found == Claim.WIPED:
             raise Wiped
         self.writes += 1
+        return found
+
+    async def forget(self, keys: Sequence[str]) -> int:
+        """Remove records; return how many were there. Raises Wiped and Fenced."""
+        blob = ormsgpack.packb([self.boot, self.epoch, list(keys)])
+        found = int(await _ask(self._forget(keys=[self._key], args=[blob])))
+        self._refuse_newer(found, self.epoch)
+        if found == Claim.WIPED:
+            raise Wiped
         return found
 
     async def finish(self) -> None:

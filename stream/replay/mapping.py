@@ -39,12 +39,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "value": ("value", "revenue"),
     "order_id": ("order_id", "transaction_id"),
     "currency": ("currency",),
+    "discount": ("discount",),
     "query": ("query", "search_term"),
 }
 """Canonical fields, and the columns that are taken for them, first come first served."""
 
 NEEDED = ("event_time", "event_type", "customer_id")
-NUMBERS = ("price", "quantity", "amount", "value")
+NUMBERS = ("price", "quantity", "amount", "value", "discount")
 IDS = ("event_id", "customer_id", "session_id", "product_id", "order_id")
 ORDERS = frozenset({"purchase", "order_line", "refund"})
 
@@ -225,6 +226,7 @@ def _set_purchase(fields: dict[str, Any]) -> None:
         fields.pop(name, None)
     if (product := fields.pop("product_id", None)) is not None:
         item = {"product_id": product, "price": price, "quantity": quantity if isinstance(quantity, int) else None}
+        item["category"] = fields.pop("category", None)
         fields["items"] = [{name: value for name, value in item.items() if value is not None}]
 
 

@@ -24,7 +24,10 @@ def _table(size: int) -> CustomerTable:
 
 def test_columns_are_dense_and_named_once():
     assert [getattr(COL, name) for name in COLUMNS] == list(range(WIDTH))
-    assert sorted(np.concatenate(list(FADING.values())).tolist()) == list(range(COL.orders_hl7d, COL.ring0))
+    assert sorted(np.concatenate(list(FADING.values())).tolist()) == [
+        *range(COL.orders_hl7d, COL.ring0),
+        *range(COL.category0_hl30d, COL.category_labels),
+    ]
 
 
 def test_a_known_customer_keeps_its_slot():

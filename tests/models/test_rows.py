@@ -109,6 +109,9 @@ def test_rows_that_the_release_before_wrote_are_read_with_all_that_they_said():
     # What they did not say: the first order is not before the first event, and nobody is placed yet.
     assert row[:, COL.first_order_at].tolist() == [START, 0, START]
     assert row[:, COL.standing].tolist() == [0, 0, 0]
+    # Nor at what hours they came: their shares are a week's own, as nearly as whole events say it.
+    shares = features.of_rows(row, released["now"], ("night_share", "weekend_share", "categories_hl30d"))
+    assert np.abs(shares - [8 / 24, 2 / 7, 0]).max() <= 0.5 / 3
     assert _all(_load(_all(table))) == _all(table)
 
 

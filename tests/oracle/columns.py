@@ -10,7 +10,18 @@ import math
 from collections import Counter
 
 from schemas.kinds import Kind
-from tests.oracle.shop import CART_KEPT, COUNTED, DAY, HALF_HOUR, LATE, MINUTE, MONEY_KINDS, ORDER_KINDS, Customer
+from tests.oracle.shop import (
+    CART_KEPT,
+    COUNTED,
+    DAY,
+    HALF_HOUR,
+    LATE,
+    MINUTE,
+    MONEY_KINDS,
+    ORDER_KINDS,
+    Customer,
+    bucket_of,
+)
 from tests.oracle.shop import YEAR_1990 as EPOCH
 
 LANDMARK_DAYS = 1260
@@ -51,6 +62,8 @@ def _counts(customer: Customer) -> dict[str, int]:
         "custom": sum(e.kind is Kind.ACTIVITY for e in events),
         "orders": sum(e.opens_order for e in events),
         "spend_minor": sum(e.amount for e in events if e.kind in ORDER_KINDS),
+        "discount_minor": sum(e.discount for e in events if e.kind in ORDER_KINDS),
+        "night_weekend": sum(e.night for e in events) + 2**26 * sum(e.weekend for e in events),
         "refunds_minor": sum(e.amount for e in events if e.kind is Kind.REFUND),
         "next_clickstream": customer.next_offset[0],
         "next_purchases": customer.next_offset[1],
@@ -63,7 +76,12 @@ def _bits(customer: Customer) -> dict[str, int]:
     ring = sum(1 << age for age in ages if age < RING_SLOTS)
     words = {f"ring{word}": ring >> (64 * word) & (2**64 - 1) for word in range(6)}
     products = {product >> 58 for e in customer.events for product in e.products}
-    return {**words, "products": sum(1 << bit for bit in products)}
+    labels: dict[int, int] = {}
+    for category in (category for e in customer.events for category in e.categories):
+        bucket, signature = bucket_of(category), 1 + category % 2**32 % 1023
+        labels[bucket] = max(signature, labels.get(bucket, 0))
+    said = sum(signature << 10 * bucket for bucket, signature in labels.items())
+    return {**words, "products": sum(1 << bit for bit in products), "category_labels": said}
 
 
 def _cart(customer: Customer) -> dict[str, int]:
@@ -114,6 +132,9 @@ def _decayed(customer: Customer) -> Expected:
     for days in (7, 30, 180):
         found[f"orders_hl{days}d"] = _sum(orders, landmark, days)
         found[f"spend_hl{days}d"] = _sum(money, landmark, days)
+    for bucket in range(6):
+        seen = [(e.time, 1.0) for e in customer.events for c in e.categories if bucket_of(c) == bucket]
+        found[f"category{bucket}_hl30d"] = _sum(seen, landmark, 30)
     return found
 
 

@@ -30,6 +30,7 @@ def batch_of(events: Sequence[Event]) -> EventBatch:
     """Events, in log order, as columns."""
     items = [(at, product) for at, e in enumerate(events) for product in e.products]
     carts = [(at, o) for at, e in enumerate(events) for o in e.operations]
+    categories = [(at, category) for at, e in enumerate(events) for category in e.categories]
     orders = [(at, e) for at, e in enumerate(events) if e.kind in MONEY_KINDS]
     return EventBatch(
         source=np.array([e.source for e in events], dtype=np.int8),
@@ -48,6 +49,10 @@ def batch_of(events: Sequence[Event]) -> EventBatch:
         order_event=np.array([at for at, _ in orders], dtype=np.int64),
         order_hash=np.array([e.order for _, e in orders], dtype=np.uint64),
         order_amount_minor=np.array([e.amount for _, e in orders], dtype=np.int64),
+        order_discount_minor=np.array([e.discount for _, e in orders], dtype=np.int64),
+        category_event=np.array([at for at, _ in categories], dtype=np.int64),
+        category=np.array([category for _, category in categories], dtype=np.uint64),
+        day_part=np.array([e.night + 2 * e.weekend for e in events], dtype=np.int8),
     )
 
 
@@ -95,6 +100,10 @@ def events(
         operations=draw(operations(sign)) if sign else (),
         order=spread(draw(st.integers(0, 30))) if kind in MONEY_KINDS else 0,
         amount=draw(st.integers(0, 10**6)) if kind in MONEY_KINDS else 0,
+        discount=draw(st.sampled_from([0, 0, 1, 500])) if kind in MONEY_KINDS else 0,
+        categories=tuple(spread(10**6 + draw(st.integers(0, 12))) for _ in range(draw(st.integers(0, 2)))),
+        night=draw(st.booleans()),
+        weekend=draw(st.booleans()),
     )
 
 

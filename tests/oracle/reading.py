@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 from xxhash import xxh3_64_intdigest
@@ -20,7 +22,7 @@ from schemas.dead_letter import Refusal
 from schemas.events import EVENT, KINDS
 from schemas.folding import fold
 from schemas.kinds import Kind
-from tests.oracle.shop import MONEY_KINDS, Event, Operation
+from tests.oracle.shop import MONEY_KINDS, ORDER_KINDS, Event, Operation
 
 RECORD_BYTES_MAX = 256 * 1024
 NESTING_MAX = 1024
@@ -39,6 +41,7 @@ class Rules:
     currency_digits: int = 2
     unknown_events: str = "activity"
     future_tolerance_ms: int = 300_000
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def _event(said: dict[str, Any], raw: Raw, rules: Rules) -> Event | str:
         return "currency_mismatch"
     if said["event_time"] > raw.written_ms + rules.future_tolerance_ms:
         return "future"
+    local = datetime.fromtimestamp(said["event_time"] // 1000, ZoneInfo(rules.time_zone))
     order = said.get("order_id") or said.get("transaction_id") or said["event_id"]
     return Event(
         customer=said["customer_id"],
@@ -95,6 +99,10 @@ def _event(said: dict[str, Any], raw: Raw, rules: Rules) -> Event | str:
         operations=_operations(kind, said, rules.currency_digits),
         order=_hash(order) if kind in MONEY_KINDS else 0,
         amount=amount,
+        discount=_discount(said, rules.currency_digits) if kind in ORDER_KINDS else 0,
+        categories=_categories(kind, said),
+        night=not 6 <= local.hour < 22,
+        weekend=local.isoweekday() >= 6,
     )
 
 
@@ -186,14 +194,39 @@ def _lines(said: dict[str, Any]) -> Sequence[dict[str, Any]]:
     return said.get("items") or ()
 
 
-def _products(kind: Kind, said: dict[str, Any]) -> tuple[int, ...]:
+def _named(kind: Kind, said: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of an event that name a product the customer is interested in."""
     if kind is Kind.PURCHASE:
         lines: Sequence[dict[str, Any]] = said["items"] or ()
     elif kind in PRODUCT_KINDS:
         lines = _lines(said)
     else:
-        return ()
-    return tuple(_hash(line["product_id"]) for line in lines if line["product_id"] is not None)
+        return []
+    return [line for line in lines if line["product_id"] is not None]
+
+
+def _products(kind: Kind, said: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(_hash(line["product_id"]) for line in _named(kind, said))
+
+
+def _categories(kind: Kind, said: dict[str, Any]) -> tuple[int, ...]:
+    found = [line.get("category") for line in _named(kind, said)]
+    texts = [str(each) if type(each) is int else each for each in found]
+    return tuple(_hash(text) for text in texts if isinstance(text, str) and 1 <= len(text) <= 100)
+
+
+def _discount(said: dict[str, Any], digits: int) -> int:
+    """What was taken off an order; 0 where nobody says so, or beyond all reason."""
+    terms = (
+        [(said, 1)] if _is_money(said.get("discount")) else [(line, _units(line)) for line in said.get("items") or ()]
+    )
+    known = [(float(line["discount"]), units) for line, units in terms if _is_money(line.get("discount"))]
+    found = minor(known, digits)  # type: ignore[arg-type]
+    return found if found <= MINOR_MAX else 0
+
+
+def _is_money(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 10**11  # type: ignore[operator]
 
 
 def _operations(kind: Kind, said: dict[str, Any], digits: int) -> tuple[Operation, ...]:

@@ -29,6 +29,11 @@ ORDER_KINDS = (Kind.PURCHASE, Kind.ORDER_LINE)
 MONEY_KINDS = (Kind.PURCHASE, Kind.ORDER_LINE, Kind.REFUND)
 
 
+def bucket_of(category: int) -> int:
+    """Which of six buckets a category's hash is in."""
+    return (category >> 32) * 6 >> 32
+
+
 @dataclass(frozen=True)
 class Operation:
     """One change of a cart; product 0 with quantity 0 clears it."""
@@ -53,6 +58,10 @@ class Event:
     operations: tuple[Operation, ...] = ()
     order: int = 0
     amount: int = 0
+    discount: int = 0
+    categories: tuple[int, ...] = ()
+    night: bool = False
+    weekend: bool = False
     opens_order: bool = False
 
 
@@ -120,6 +129,22 @@ class Customer:
 
     def decayed(self, half_life_days: int, now: int, amounts: list[tuple[int, float]]) -> float:
         return math.fsum(amount * 0.5 ** ((now - time) / (half_life_days * DAY)) for time, amount in amounts)
+
+    def interests(self, now: int) -> dict[int, float]:
+        """Bucket of categories -> what it got, each counting half after 30 days."""
+        buckets = {bucket_of(category) for e in self.events for category in e.categories}
+        return {
+            bucket: self.decayed(
+                30, now, [(e.time, 1.0) for e in self.events for c in e.categories if bucket_of(c) == bucket]
+            )
+            for bucket in buckets
+        }
+
+    def effective_categories(self) -> float:
+        # As of the latest event: time moves all of them alike.
+        weights = list(self.interests(self.last_seen).values())
+        total = sum(weights)
+        return 1 / sum((weight / total) ** 2 for weight in weights) if total else 0.0
 
     def cart_floor(self) -> tuple[int, int]:
         """(time of the latest clear, time that a cart operation must be later than to count)."""
@@ -214,6 +239,11 @@ class Customer:
         for days in (7, 30, 180):
             found[f"orders_hl{days}d"] = self.decayed(days, now, orders)
             found[f"spend_hl{days}d"] = max(0.0, self.decayed(days, now, money))
+        found["categories_hl30d"] = self.effective_categories()
+        discount = sum(e.discount for e in self.events if e.kind in ORDER_KINDS)
+        found["discount_share"] = discount / max(1, discount + found["spend_minor"])
+        found["night_share"] = (sum(e.night for e in self.events) + 2 * 8 / 24) / (len(self.events) + 2)
+        found["weekend_share"] = (sum(e.weekend for e in self.events) + 2 * 2 / 7) / (len(self.events) + 2)
         found["view_to_cart"] = (found["cart_adds_hl30d"] + 2 * 0.1) / (found["views_hl30d"] + 2)
         found["cart_to_order"] = (found["orders_hl30d"] + 2 * 0.3) / (found["cart_adds_hl30d"] + 2)
         return found

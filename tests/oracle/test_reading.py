@@ -15,7 +15,8 @@ from tests.oracle.reading import Raw, Rules, parse, read
 from tests.oracle.shop import Event, Operation
 from tests.stream import decode_kit
 
-RULES = Rules()
+RULES = Rules(time_zone="Europe/Berlin")
+NO_ORDER = (0, 0, 0)
 
 
 def raw(value: bytes | None, offset: int = 0) -> Raw:
@@ -26,15 +27,18 @@ def events_of(batch: EventBatch) -> list[Event]:
     """The worker's columns, written as the oracle writes events."""
     products: dict[int, list[int]] = {}
     operations: dict[int, list[Operation]] = {}
-    orders: dict[int, tuple[int, int]] = {}
+    orders: dict[int, tuple[int, int, int]] = {}
+    categories: dict[int, list[int]] = {}
+    for at, category in zip(batch.category_event.tolist(), batch.category.tolist(), strict=True):
+        categories.setdefault(at, []).append(category)
     for at, product in zip(batch.item_event.tolist(), batch.item_product.tolist(), strict=True):
         products.setdefault(at, []).append(product)
     cart = (batch.cart_event, batch.cart_product, batch.cart_quantity, batch.cart_price_minor)
     for at, product, quantity, price in zip(*(column.tolist() for column in cart), strict=True):
         operations.setdefault(at, []).append(Operation(product, quantity, price))
-    money = (batch.order_event, batch.order_hash, batch.order_amount_minor)
-    for at, order, amount in zip(*(column.tolist() for column in money), strict=True):
-        orders[at] = (order, amount)
+    money = (batch.order_event, batch.order_hash, batch.order_amount_minor, batch.order_discount_minor)
+    for at, *said in zip(*(column.tolist() for column in money), strict=True):
+        orders[at] = tuple(said)
     return [
         Event(
             customer=batch.customer[at],
@@ -46,8 +50,12 @@ def events_of(batch: EventBatch) -> list[Event]:
             key=batch.key[at],
             products=tuple(products.get(at, ())),
             operations=tuple(operations.get(at, ())),
-            order=orders.get(at, (0, 0))[0],
-            amount=orders.get(at, (0, 0))[1],
+            order=orders.get(at, NO_ORDER)[0],
+            amount=orders.get(at, NO_ORDER)[1],
+            discount=orders.get(at, NO_ORDER)[2] if batch.kind[at] != Kind.REFUND else 0,
+            categories=tuple(categories.get(at, ())),
+            night=bool(batch.day_part[at] & 1),
+            weekend=bool(batch.day_part[at] & 2),
         )
         for at in range(len(batch))
     ]
@@ -56,7 +64,7 @@ def events_of(batch: EventBatch) -> list[Event]:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_oracle_reads_every_record_as_the_worker_does(seed: int) -> None:
     log = decode_kit.records(4_000, random.Random(seed), spoilt=0.2)
-    decoder = Decoder(currency="USD", currency_digits=2)
+    decoder = Decoder(currency="USD", currency_digits=2, time_zone="Europe/Berlin")
     decoded = decoder.decode([Portion(3, 0, log)], decode_kit.NOW_MS)[3]
     theirs: dict[int, Event | str] = {letter.offset: letter.reason for letter in decoded.letters}
     theirs.update((event.offset, event) for event in events_of(decoded.batch))

@@ -21,7 +21,7 @@ from tests.proof.house import House
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
 SHOP = shoppers.Config(customers=400, events=12_000, duplicates=0.02, disorder_s=60, poison=0.002)
-LATER_MS = {"rows_sent": 2, "changes_sent": 2}
+LATER_MS = {"rows_sent": 2, "changes_sent": 2, "triggers_sent": 2}
 """Here the second kill comes while the request is under way: at once, it would never leave the process."""
 EARLY = ("init_producer", "marker", "changelog_read", "redis_claimed", "resent", "model_swapped")
 """Steps of a take-over, one of each partition: the second kill is in the third partition's."""

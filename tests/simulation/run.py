@@ -27,7 +27,9 @@ class Result:
     """Writes of zombies that the broker refused."""
     changes: int
     repeats: int
-    """Changes that a subscriber had seen before."""
+    """Changes and cart triggers that a subscriber had seen before."""
+    triggers: dict[str, int]
+    """Cart triggers by kind."""
     failure: str = ""
     trace: tuple[str, ...] = ()
 
@@ -51,7 +53,8 @@ def run(seed: int, faults: int) -> Result:
             dict(world.kinds),
             refused,
             world.subscriber.distinct,
-            world.subscriber.repeats,
+            world.subscriber.repeats + world.triggers.repeats,
+            world.triggers.kinds,
             failure,
             tuple(map(str, world.trace[-TRACE_LINES:])) if failure else (),
         )

@@ -33,17 +33,21 @@ def test_a_seed_that_found_a_bug_finds_none_any_more(seed: int, faults: int) -> 
 @pytest.mark.timeout(1_200)
 def test_no_seed_breaks_what_the_protocol_promises() -> None:
     kinds: dict[str, int] = {}
+    triggers: dict[str, int] = {}
     refused = changes = 0
     for result in run_all(range(SEEDS), FAULTS, os.cpu_count() or 1):
         assert not result.failure, report(result, FAULTS)
         assert sum(result.faults.values()) >= FAULTS
         for kind, count in result.faults.items():
             kinds[kind] = kinds.get(kind, 0) + count
+        for kind, count in result.triggers.items():
+            triggers[kind] = triggers.get(kind, 0) + count
         refused, changes = refused + result.refused, changes + result.changes
     # Else the runs prove nothing.
     assert len(kinds) >= 20
     assert refused > 0
     assert changes > SEEDS
+    assert min(triggers.get(kind, 0) for kind in ("abandoned", "withdrawn", "recovered")) > SEEDS // 10
 
 
 def test_one_seed_is_one_run_whatever_python_hashes_by() -> None:

@@ -231,4 +231,8 @@ def idle(worker: Worker, ends: dict[Place, int]) -> bool:
         return False
     if owner._rejudging is not None and not owner._rejudging.done():
         return False
-    return all(partition.rebuilding is None for partition in owner.partitions.values())
+    return all(
+        # A sweep may have something under way, of which nothing else tells.
+        partition.rebuilding is None and not partition.lock.locked()
+        for partition in owner.partitions.values()
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import hashlib
 import random
@@ -24,6 +25,7 @@ from tests.simulation.loop import Loop, Stuck
 from tests.simulation.redis_server import RedisServer
 from tests.simulation.served import model
 from tests.simulation.traffic import START_MS, Sent, Shoppers, topic_of
+from tests.simulation.triggered import TriggerReader, carts_at_rest
 from tests.simulation.wire import Wire
 from tests.simulation.worker import Worker, idle
 
@@ -45,6 +47,10 @@ def _settings(partitions: int, clock: str) -> Settings:
         commit_interval_s=1.0,
         redis_check_s=2.0,
         future_tolerance_s=86_400,
+        replay_step_s=3_600,
+        cart_reminders_s="1800,7200",
+        # Nothing is too old to be told: on the system's clock everything lies 90 days back.
+        cart_oldest_s=31_536_000,
     ).model_copy(update={"group_max_records": 6})
 
 
@@ -65,7 +71,7 @@ class World:
         self.settings = _settings(1 if story else rng.choice((1, 1, 2)), rng.choice(("event", "wall")))
         self.broker = Broker(fences=self.fenced)
         self.redis = RedisServer()
-        self.redis_reader, self.subscriber = RedisReader(), Subscriber()
+        self.redis_reader, self.subscriber, self.triggers = RedisReader(), Subscriber(), TriggerReader()
         self.redis.on_write = self._redis_written
         self.broker.on_append = self._appended
         self.group = Group(self.loop, rng, self.settings.partitions, self.note)
@@ -116,7 +122,7 @@ class World:
         """What a partition's source topics hold, one after the other; None for what is no event."""
         for topic in SOURCES:
             for offset, sent in enumerate(self.sent.get((topic, number), ())):
-                yield sent.event and replace(sent.event, offset=offset)
+                yield sent.event and by_daylight(replace(sent.event, offset=offset))
 
     def any_worker(self) -> Worker | None:
         """Return one of the running workers."""
@@ -214,6 +220,7 @@ class World:
         self.note("log", topic, partition, offset, by, said)
         try:
             self.subscriber.read(topic, partition, offset, payloads, by)
+            self.triggers.read(topic, partition, offset, payloads, by)
         except Violation as violation:
             self.fail(violation)
 
@@ -316,7 +323,7 @@ class World:
             if worker.owner is not None and worker.flow is not None
             for number, partition in sorted(worker.owner.partitions.items())
             if self.group.owner(number) == worker.name
-            for difference in at_rest(self, partition)
+            for difference in (*at_rest(self, partition), *carts_at_rest(self, partition))
         ]
         if found:
             raise Violation("at rest: " + "; ".join(found))
@@ -338,6 +345,12 @@ class World:
     def digest(self) -> str:
         """A hash of everything that happened, and when."""
         return hashlib.blake2b(repr((self.trace, self.loop.steps)).encode(), digest_size=16).hexdigest()
+
+
+def by_daylight(event: Event) -> Event:
+    """Return the event with the part of the day and of the week that it falls into, by the clock of Greenwich."""
+    local = dt.datetime.fromtimestamp(event.time / 1000, dt.UTC)
+    return replace(event, night=not 6 <= local.hour < 22, weekend=local.isoweekday() >= 6)
 
 
 def _digest(value: bytes | None) -> str:

@@ -21,12 +21,18 @@ EVENTS: tuple[dict[str, Any], ...] = (
     {"event_type": "page_view", "page": "/shoes"},
     {"event_type": "add_to_cart", "product_id": "p1", "price": 9.99, "quantity": 2, "currency": "USD"},
     {"event_type": "remove_from_cart", "product_id": "p1"},
-    {"event_type": "purchase", "order_id": "o1", "value": 19.98, "items": [{"product_id": "p1", "price": 9.99}]},
-    {"event_type": "order_line", "order_id": "o2", "product_id": "p2", "price": 0.335, "quantity": 3},
+    {
+        "event_type": "purchase",
+        "order_id": "o1",
+        "value": 19.98,
+        "discount": 2.0,
+        "items": [{"product_id": "p1", "price": 9.99}],
+    },
+    {"event_type": "order_line", "order_id": "o2", "product_id": "p2", "price": 0.335, "quantity": 3, "category": 7},
     {"event_type": "refund", "transaction_id": "o1", "amount": -9.99, "currency": "USD"},
     {"event_type": "activity", "name": "newsletter"},
-    {"event_name": "purchase", "params": {"transaction_id": "t", "value": 3, "items": [{"item_id": 1, "price": 3}]}},
-    {"event_name": "view_item", "params": {"items": [{"item_id": "a"}, {"item_id": "b"}]}},
+    {"event_name": "purchase", "params": {"transaction_id": "t", "value": 3, "items": [{"item_id": 1, "discount": 1}]}},
+    {"event_name": "view_item", "params": {"items": [{"item_id": "a", "item_category": "hats"}, {"item_id": "b"}]}},
     {"event": "Product Added", "properties": {"sku": "s", "price": 2.5, "quantity": 1}},
     {"event": "Order Completed", "properties": {"revenue": 5, "products": [{"product_id": "p"}]}},
     {"type": "page"},
@@ -44,7 +50,7 @@ FIELDS: tuple[str, ...] = (
     "event_id", "event_type", "customer_id", "event_time", "product_id", "price", "quantity", "currency", "items",
     "order_id", "transaction_id", "value", "amount", "name", "user_id", "userId", "client_id", "anonymousId",
     "messageId", "timestamp", "timestamp_micros", "event_name", "event", "type", "params", "properties", "products",
-    "revenue", "total", "events", "batch", "sku", "item_id",
+    "revenue", "total", "events", "batch", "sku", "item_id", "category", "item_category", "discount",
 )  # fmt: skip
 
 

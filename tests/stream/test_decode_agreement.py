@@ -21,6 +21,8 @@ from tests.stream.decode_kit import EVENTS, NOW_MS, Raw, event, records
 
 COUNT = int(os.environ.get("LIVESEGMENT_PROPERTY_RECORDS", "100000"))
 SEEDS = range(20)
+UNORDERED = (("item_event", "item_product"), ("category_event", "category"))
+"""Single products and those of items are gathered separately: within a chunk their order is free."""
 
 JSON = st.recursive(
     st.none()
@@ -74,10 +76,13 @@ def test_what_the_fast_path_accepts_the_models_accept_with_equal_fields(seed) ->
 def facts(decoded: Decoded) -> list[Any]:
     """Everything that was decoded, in a form that compares; the order of products within a batch means nothing."""
     batch = decoded.batch
-    items = sorted(zip(batch.item_event.tolist(), batch.item_product.tolist(), strict=True))
-    columns = [name for name in EventBatch.__slots__ if not name.startswith("item_") and name != "cart_names"]
+    pairs = [_pairs([batch], [0], columns) for columns in UNORDERED]
+    columns = [
+        name for name in EventBatch.__slots__ if not name.startswith(("item_", "category")) and name != "cart_names"
+    ]
     names = [batch.cart_names.get(product) for product in batch.cart_product.tolist()]
-    return [decoded.letters, decoded.custom, decoded.without_id, decoded.undecodable, items, names] + [
+    names += [batch.category_names[category] for _, category in pairs[1]]
+    return [decoded.letters, decoded.custom, decoded.without_id, decoded.undecodable, pairs, names] + [
         list(getattr(batch, name)) for name in columns
     ]
 
@@ -150,29 +155,27 @@ def assert_equal(whole: EventBatch, parts: list[EventBatch]) -> None:
     starts = np.cumsum([0, *(len(part) for part in parts)])
     for name in EventBatch.__slots__:
         expected = getattr(whole, name)
-        if name == "cart_names":
-            assert expected == {product: said for part in parts for product, said in part.cart_names.items()}
+        if name in {"cart_names", "category_names"}:
+            assert expected == {product: said for part in parts for product, said in getattr(part, name).items()}
+            continue
+        if any(name in columns for columns in UNORDERED):
             continue
         if isinstance(expected, list):
             assert expected == [value for part in parts for value in getattr(part, name)]
             continue
-        shift = name in {"item_event", "cart_event", "order_event"}
+        shift = name in {"cart_event", "order_event"}
         found = [getattr(part, name) + (start if shift else 0) for part, start in zip(parts, starts, strict=False)]
         joined = np.concatenate(found)
-        if name.startswith("item_"):
-            # Single products and those of items are gathered separately: within a chunk their order is free.
-            pairs = sorted(zip(whole.item_event.tolist(), whole.item_product.tolist(), strict=True))
-            assert [pair[name == "item_product"] for pair in pairs] == [
-                pair[name == "item_product"] for pair in sorted(_items(parts, starts.tolist()))
-            ]
-            continue
         assert joined.dtype == expected.dtype
         np.testing.assert_array_equal(joined, expected, err_msg=name)
+    for columns in UNORDERED:
+        assert _pairs([whole], [0], columns) == _pairs(parts, starts.tolist(), columns)
 
 
-def _items(parts: list[EventBatch], starts: list[int]) -> list[tuple[int, int]]:
-    return [
-        (at + start, product)
+def _pairs(parts: list[EventBatch], starts: list[int], columns: tuple[str, str]) -> list[tuple[int, int]]:
+    """Positions and hashes of some batches that follow each other, sorted."""
+    return sorted(
+        (at + start, hashed)
         for part, start in zip(parts, starts, strict=False)
-        for at, product in zip(part.item_event.tolist(), part.item_product.tolist(), strict=True)
-    ]
+        for at, hashed in zip(*(getattr(part, name).tolist() for name in columns), strict=True)
+    )

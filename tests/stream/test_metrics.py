@@ -42,7 +42,7 @@ def applied(refused: list[int] | None = None) -> Applied:
 
 def observe(metrics: Metrics, found: Decoded | None = None, records: int = 1) -> None:
     judged = Judged(np.arange(4), np.arange(2), 4)
-    metrics.observe([arrived(0, range(records))], found or decoded(), applied([0]), judged)
+    metrics.observe([arrived(0, range(records))], found or decoded(), [(applied([0]), judged)])
 
 
 def test_a_group_is_counted_by_what_became_of_its_events() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from stream.commands import run as livesegment
 from stream.errors import WrongUsage
 from stream.evaluate import events
 from stream.evaluate.page import page
+from stream.evaluate.report import as_json, as_text
 from stream.evaluate.vectors import Asked
 from stream.settings import load
 
@@ -74,7 +76,20 @@ def test_the_page_needs_nothing_else_and_names_every_segment(shop: Path) -> None
     assert "<script" not in text
     assert "Only behaviour feeds this model." in text
     assert all(card["name"] in text for card in outcome.cards())
-    assert text.count("<svg") == 4
+    told = [head for head in outcome.snapshot.heads if head.trust is not None]
+    assert text.count("<svg") == 4 + len(told)
+    assert text.count("predicted, and what came true") == len(told) > 0
+
+
+def test_predictions_are_told_with_what_came_of_them_and_one_without_outcomes_is_not(shop: Path) -> None:
+    outcome = evaluated(shop)
+    heads = {head["name"]: head["trust"] for head in as_json(outcome)["predictions"]}
+    assert heads["purchase_7d"]["outcomes"] > 100
+    assert sum(each["count"] for each in heads["purchase_7d"]["bins"]) == heads["purchase_7d"]["outcomes"]
+    assert "an order within 7 days: AUC 0." in as_text(outcome)
+    young = replace(outcome, snapshot=outcome.snapshot.model_copy(update={"heads": []}))
+    assert as_json(young)["predictions"] == []
+    assert "none: too few outcomes are known" in as_text(young)
 
 
 def test_the_command_prints_one_object_and_writes_labels_and_a_page(

@@ -73,6 +73,15 @@ def test_several_vectors_of_one_visit_are_learnt_once() -> None:
     assert np.flatnonzero(~first).tolist() == [1, 2, 3, 4, 6, 7]
 
 
+def test_what_is_typical_of_a_segment_is_told_in_the_tables_own_numbers(given: Given) -> None:
+    outcome = evaluated(given)
+    for card in outcome.cards():
+        for contrast in card["contrasts"]:
+            assert (contrast["typical"] > contrast["usual"]) == (contrast["z"] > 0)
+            column = given.raw[:, FEATURES.index(contrast["feature"])]
+            assert column.min() - 1e-6 <= contrast["typical"] <= column.max() + 1e-6
+
+
 def test_a_skewed_column_is_taken_as_its_logarithm_and_others_as_they_are() -> None:
     rng = np.random.default_rng(1)
     raw = np.column_stack((rng.lognormal(3, 1, 2_000), rng.normal(-5, 2, 2_000), rng.uniform(0, 1, 2_000)))

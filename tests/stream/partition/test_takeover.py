@@ -226,7 +226,7 @@ async def test_an_empty_redis_is_filled_before_the_partition_works(
 async def test_a_second_wipe_while_records_are_rebuilt_is_not_called_complete(
     settings: Settings, client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream.partition.partition.SLICE", 1)
+    monkeypatch.setattr("stream.partition.viewed.SLICE", 1)
     async with owning(settings, client) as partition:
         await work(partition, views(0, [f"c{number}" for number in range(50)]))
         await client.flushall()
@@ -339,5 +339,5 @@ async def test_a_row_that_goes_backwards_stops_recovery_where_the_broker_fences_
         records = await read(settings, CHANGELOG)
         successor.table = CustomerTable()
         successor.writer.fenced = True
-        with pytest.raises(BrokenChangelog, match=r"1 rows in changelog offsets 0 to .* two owners wrote"):
+        with pytest.raises(BrokenChangelog, match=r"1 rows in the changelog up to offset .* two owners wrote"):
             Reading(successor).load(records)

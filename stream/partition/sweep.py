@@ -1,0 +1,109 @@
+"""What time alone does to the customers of one partition: no event comes, and still a record changes.
+
+Once a period, on the partition's clock, whoever is due is judged anew with reason `time`, and takes the same steps as
+after an event. Slices are small and give the loop a turn. On event time, time also passes within a group of events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import pacing
+from models.batch import EventBatch
+from models.due import NEVER
+from stream.failpoints import hit
+
+if TYPE_CHECKING:
+    from stream.partition.partition import Partition
+
+SLICE = 500
+"""Customers judged between two turns of the loop: well under 50 ms, though each of them may be published."""
+
+
+class Sweep:
+    """Lets time pass for one partition."""
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+        self._settings = partition.shared.settings
+
+    async def run(self) -> None:
+        """Sweep once a period, for ever; a sweep that takes longer delays the next one."""
+        period_s = self._settings.sweep_s
+        due = time.monotonic() + period_s
+        while True:
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self.once(due)
+            due = max(due + period_s, time.monotonic())
+
+    async def once(self, due_s: float) -> None:
+        """Let time pass up to now, for a sweep that was due at `due_s` (monotonic)."""
+        partition, swept = self._partition, 0
+        now_ms = partition.now_ms
+        while (slots := partition.agenda.take(now_ms)).size:
+            for start in range(0, len(slots), SLICE):
+                async with partition.lock:
+                    await self._pass(slots[start : start + SLICE])
+                await asyncio.sleep(0)
+            swept += len(slots)
+        if swept:
+            partition.shared.metrics.swept(swept, (time.monotonic() - due_s) * 1000)
+
+    async def parts(self, batch: EventBatch) -> AsyncIterator[EventBatch]:
+        """Yield a group's events in parts between which time is let pass; in wall mode in one. The lock is held."""
+        order, cuts = self._cuts(batch)
+        if not cuts:
+            yield batch
+            return
+        for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
+            if start in cuts:
+                await self._pass_until(batch, int(order[start]))
+            if end > start:
+                yield batch.pick(order[start:end])
+
+    def _cuts(self, batch: EventBatch) -> tuple[NDArray[np.int64], list[int]]:
+        """Return the order of events on the clock, and the places in it before which time is to pass."""
+        partition, none = self._partition, np.empty(0, np.int64)
+        if partition.clock.mode == "wall" or not len(batch):
+            return none, []
+        timers = partition.agenda.timers
+        step_ms = self._settings.replay_step_s * 1000
+        newest, oldest = int(batch.time_ms.max()), int(batch.time_ms.min())
+        # Before its first event a partition has no time of its own.
+        now_ms = partition.clock.now(oldest)
+        soonest = int(timers.delays_ms[0] + timers.grace_ms)
+        same_step = newest // step_ms == min(now_ms, oldest) // step_ms
+        if same_step and newest - oldest < soonest and not partition.agenda.carts.any_by(newest):
+            return none, []
+        order, met = pacing.meetings(batch)
+        slots = partition.table.index.find(batch.customer)
+        due_ms = np.where(slots < 0, NEVER, partition.agenda.carts.times(slots))
+        return order, pacing.cuts(batch, order, np.maximum(met, now_ms), due_ms, timers, now_ms, step_ms=step_ms)
+
+    async def _pass_until(self, batch: EventBatch, place: int) -> None:
+        """Let the clock meet an event that is not applied yet, and time pass until then."""
+        partition = self._partition
+        customer = batch.customer[place]
+        if partition.shared.belongs(customer, batch.key[place], partition.number):
+            partition.clock.observe(batch.time_ms[place : place + 1], [customer])
+        while (slots := partition.agenda.take(partition.now_ms)).size:
+            for start in range(0, len(slots), SLICE):
+                await self._pass(slots[start : start + SLICE])
+                await asyncio.sleep(0)
+
+    async def _pass(self, slots: NDArray[np.int64]) -> None:
+        """Judge some customers because time passed, publish what changed, and plan when to look again."""
+        partition = self._partition
+        # Somebody may have been forgotten since they were taken from the agenda.
+        slots = np.sort(slots[slots < len(partition.table)])
+        judged = partition.judge(slots, "time")
+        await partition.publish(slots, judged)
+        partition.plan(slots)
+        partition.shared.metrics.published(judged)
+        hit("swept")

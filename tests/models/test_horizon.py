@@ -1,0 +1,80 @@
+"""Until when nothing can change: looked at densely, nothing ever changes before."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import features, horizon
+from models.assign import assign
+from models.catalogue import MODEL_FEATURES
+from models.columns import COL
+from models.judge import Rules
+from models.standing import Yardsticks, standings
+from tests.oracle.compare import applied
+from tests.oracle.histories import START, histories
+from tests.oracle.shop import DAY, Event
+from tests.simulation.served import model
+
+YARDSTICKS = Yardsticks(np.array([START, START + DAY]), np.array([1.0, 2.0]), np.array([50.0, 9_000.0]), 3.0 * DAY)
+PERIOD = 1_000.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(span=9 * DAY), st.integers(1, 5), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
+def test_nothing_moves_before_the_time_to_look_again(
+    history: list[Event], version: int, margin: float, dwell_days: float
+) -> None:
+    served, _ = model(version)
+    rules = Rules(margin=margin, dwell_ms=dwell_days * DAY)
+    table = applied([history]).table
+    rows = table.gather(np.arange(len(table)))
+    now = float(START + 9 * DAY)
+
+    def at(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        vectors = np.concatenate([features.of_rows(rows[i : i + 1], times[i]) for i in range(len(rows))])
+        held, since = rows[:, COL.segment].astype(np.int64), rows[:, COL.since]
+        one = [
+            assign(
+                served, vectors[i : i + 1], held[i : i + 1], since[i : i + 1], times[i],
+                margin=rules.margin, dwell_ms=rules.dwell_ms,
+            ).segment[0]
+            for i in range(len(rows))
+        ]  # fmt: skip
+        stand = [standings(rows[i : i + 1], YARDSTICKS, times[i])[0] for i in range(len(rows))]
+        return np.array(one), np.array(stand)
+
+    rows[:, COL.segment], before = at(np.full(len(rows), now))
+    rows[:, COL.since] = now
+    looks = horizon.looks(rows, now, served, YARDSTICKS, rules, period_ms=PERIOD)
+    assert (looks >= now + PERIOD).all()
+    for share in (0.001, 0.2, 0.5, 0.9, 0.999):
+        # A look is never later than the sweep after the last moment at which all was sure.
+        moments = now + np.maximum(looks - now - PERIOD, 0.0) * share
+        segment, standing = at(moments)
+        assert segment.tolist() == rows[:, COL.segment].tolist()
+        if rules.dwell_ms == 0:
+            assert standing.tolist() == before.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(span=9 * DAY))
+def test_between_events_each_feature_of_the_model_only_rises_or_only_falls(history: list[Event]) -> None:
+    table = applied([history]).table
+    rows = table.gather(np.arange(len(table)))
+    moments = START + 9 * DAY + np.concatenate([[0.0], np.geomspace(1_000.0, 400.0 * DAY, 60)])
+    path = np.stack([features.of_rows(rows, moment) for moment in moments])
+    steps = np.diff(path, axis=0)
+    slack = 1e-9 * np.abs(path).max(axis=0)
+    one_way = (steps >= -slack).all(axis=0) | (steps <= slack).all(axis=0)
+    turning = sorted({MODEL_FEATURES[at] for at in np.flatnonzero(~one_way.all(axis=0))})
+    assert turning == []
+
+
+def test_who_is_in_no_segment_of_the_model_is_looked_at_next_time() -> None:
+    served, _ = model(1)
+    table = applied([[Event("a", START, kind=0, id=1)]]).table  # type: ignore[arg-type]
+    rows = table.gather(np.arange(1))
+    looks = horizon.looks(rows, float(START), served, None, Rules(margin=0.0, dwell_ms=0.0), period_ms=PERIOD)
+    assert looks.tolist() == [START + PERIOD]
