@@ -148,6 +148,8 @@ class Proxy:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        # What was aborted just now is closed in the loop's next turn.
+        await asyncio.sleep(0)
 
     async def _set(self, up: Flow | None, down: Flow | None) -> None:
         self._up, self._down = up or self._up, down or self._down
@@ -167,15 +169,26 @@ class Proxy:
             self._links.discard(link)
             _abort(writer)
             return
+        if link not in self._links:
+            # Reset while the server's end was being opened.
+            _abort(link.server)
+            return
         link.tasks = [
             asyncio.create_task(self._pump(link, reader, link.server, lambda: self._up)),
             asyncio.create_task(self._pump(link, from_server, writer, lambda: self._down)),
         ]
-        await asyncio.wait(link.tasks)
-        if link in self._links:
-            self._links.discard(link)
-            for end in (link.client, link.server):
-                end.close()
+        ends = (link.client, link.server)
+        try:
+            await asyncio.wait(link.tasks)
+            if link in self._links:
+                self._links.discard(link)
+                for end in ends:
+                    end.close()
+                await asyncio.gather(*(end.wait_closed() for end in ends), return_exceptions=True)
+        except asyncio.CancelledError:
+            for end in ends:
+                _abort(end)
+            raise
 
     async def _pump(
         self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flow: Callable[[], Flow]
