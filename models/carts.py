@@ -204,8 +204,10 @@ def _emptied(words: NDArray[np.int64], opened: int, before: int) -> float:
     for at in range(size):
         if _is_clear(kept[at]):
             break
-        items += _units_moved(kept, at)
-        if items == 0 and kept[at, 0] >= opened:
+        moved = _units_moved(kept, at)
+        items += moved
+        # What takes nothing out empties nothing, though it may come before the add that opened the cart.
+        if items == 0 and moved < 0 and kept[at, 0] >= opened:
             return min(first, float(kept[at, 0]))
     return first
 

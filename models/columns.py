@@ -118,7 +118,7 @@ class Columns(NamedTuple):
     confidence: int = 73
     told_cart: int = 74  # ms; `cart_opened_at` of the cart that reminders were last due for, 0 = none
     told_passed: int = 75  # how many of its reminders were due so far, sent or not; -1 = it was bought or emptied
-    told_due1: int = 76  # ms; when the reminder that was sent and not withdrawn was due, 0 = none
+    told_due1: int = 76  # ms; when the first reminder that was sent was due, negative if it was withdrawn; 0 = none
     told_due2: int = 77
     told_due3: int = 78
     trigger_seq: int = 79  # `record_seq` of the last cart trigger

@@ -106,10 +106,12 @@ def end(rows: Floats, slots: NDArray[np.int64], ended: Ended, noted: NDArray[np.
         row = rows[at]
         cart, standing = row[COL.told_cart], 0
         for number, due_ms in enumerate(row[_DUE].tolist(), start=1):
-            if due_ms and at_ms <= due_ms:
+            if due_ms <= 0:
+                continue
+            if at_ms <= due_ms:
                 told.append(Told(at, WITHDRAWN, cart, number, due_ms, 0.0))
-                row[COL.told_due1 + number - 1] = 0.0
-            elif due_ms:
+                row[COL.told_due1 + number - 1] = -due_ms
+            else:
                 standing = number
         if bought and standing and row[COL.told_passed] != ENDED:
             told.append(Told(at, RECOVERED, cart, standing, row[COL.told_due1 + standing - 1], money))
@@ -135,7 +137,7 @@ def _passed(row: Floats) -> int:
         return -1
     if row[COL.told_passed] >= 0:
         return int(row[COL.told_passed])
-    if row[COL.cart_opened_at] != row[COL.told_cart]:
+    if row[COL.cart_opened_at] > row[COL.told_cart]:
         return -1
     # It was taken for emptied until something came late that it had held all the time.
     standing = 0
@@ -196,8 +198,10 @@ def _remind(  # noqa: PLR0917 (compiled code takes arrays one by one)
             elif touched + delays[passed] < now - oldest:
                 passed_over += 1
             else:
-                row[COL.told_due1 + passed] = touched + delays[passed]
-                told.append((at, row[COL.told_cart], passed + 1, touched + delays[passed]))
+                # Later than one that was withdrawn, if need be by a millisecond: its id says when it was due.
+                due = max(touched + delays[passed], 1.0 - row[COL.told_due1 + passed])
+                row[COL.told_due1 + passed] = due
+                told.append((at, row[COL.told_cart], passed + 1, due))
             passed += 1
             row[COL.told_passed], noted[at] = passed, True
     return told, passed_over

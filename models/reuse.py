@@ -38,9 +38,9 @@ def withdraw(
         row, times = rows[at], carts.times(int(slots[at]))
         for number in range(len(timers.delays_ms), 0, -1):
             due_ms = float(row[COL.told_due1 + number - 1])
-            if due_ms and not _silent(times, due_ms, timers.delays_ms[number - 1], timers.grace_ms, now_ms):
+            if due_ms > 0 and not _silent(times, due_ms, timers.delays_ms[number - 1], timers.grace_ms, now_ms):
                 told.append(Told(at, WITHDRAWN, float(row[COL.told_cart]), number, due_ms, 0.0))
-                row[COL.told_due1 + number - 1] = 0.0
+                row[COL.told_due1 + number - 1] = -due_ms
                 row[COL.told_passed], noted[at] = number - 1, True
     return told
 

@@ -26,7 +26,7 @@ class CartItem(BaseModel):
 class CartTrigger(BaseModel):
     """A reminder that is due, or what became of one; delivered at least once: drop an `id` seen before.
 
-    Each reminder of a cart is due once. After `withdrawn` by renewed use, the reminder is due again, at another time.
+    Each reminder of a cart is due once. After `withdrawn` it may be due again, at a later time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -127,6 +127,36 @@ def test_use_that_arrives_late_withdraws_nothing_where_a_long_silence_followed_i
     assert shop.standing() == {(0, 1, HALF_HOUR)}
 
 
+def test_a_removal_that_takes_nothing_out_at_the_moment_of_the_first_add_ends_no_cart():
+    shop = Shop(timers((HALF_HOUR,)))
+    shop.happen(remove(6, 0), add(1, 0, quantity=3), now=START)
+    shop.wait(START + FIRST)
+    shop.happen(remove(3, FIRST), now=START + FIRST)
+    assert shop.standing() == {(0, 1, HALF_HOUR)}
+
+
+def test_a_reminder_told_again_after_it_was_withdrawn_is_another_one_even_of_the_same_silence():
+    shop = Shop(timers((HALF_HOUR,)))
+    shop.happen(add(1, 0), add(2, MINUTE, product=2), now=START)
+    shop.wait(START + FIRST + MINUTE)
+    shop.happen(remove(3, MINUTE), remove(4, MINUTE, product=2), now=START + DAY)
+    assert (shop.state(), shop.standing()) == (NONE, set())
+    shop.happen(add(5, MINUTE // 2, product=3), now=START + DAY)
+    assert shop.standing() == {(0, 1, MINUTE + HALF_HOUR + 1)}
+
+
+def test_a_cart_that_turns_out_never_to_have_been_empty_keeps_the_name_that_was_told():
+    shop = Shop(timers((HALF_HOUR,)))
+    shop.happen(add(1, 0), now=START)
+    shop.wait(START + FIRST)
+    shop.happen(remove(2, FIRST), add(3, 2 * FIRST), now=START + 2 * FIRST)
+    shop.wait(START + 3 * FIRST)
+    shop.happen(remove(4, 4 * FIRST), now=START + 4 * FIRST)
+    shop.happen(add(5, MINUTE, product=2), now=START + 4 * FIRST)
+    shop.wait(START + DAY)
+    assert shop.standing() == {(0, 1, HALF_HOUR), (2 * FIRST, 1, 2 * FIRST + HALF_HOUR)}
+
+
 def test_added_bought_added_again_is_another_cart():
     shop = Shop()
     shop.happen(add(1, 0), now=START)

@@ -70,7 +70,7 @@ def carts_at_rest(world: Any, partition: Partition) -> list[str]:
     for slot, name in enumerate(table.ids):
         row = table.gather(np.array([slot]))[0]
         cart = f"{name}:{int(row[COL.told_cart])}"
-        told = [int(due) for due in row[COL.told_due1 : COL.told_due3 + 1]]
+        told = [max(int(due), 0) for due in row[COL.told_due1 : COL.told_due3 + 1]]
         heard = [standing.get((cart, number), 0) for number in (1, 2, 3)]
         if told != heard:
             found.append(f"{name}: the state says that reminders were due at {told}, the triggers {heard}")
