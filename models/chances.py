@@ -9,9 +9,9 @@ from typing import Self
 import numpy as np
 
 from models.transform import Floats
-from schemas.head import Head
+from schemas.head import Head, HeadName
 
-NAMES = ("purchase_7d", "churn_30d")
+NAMES: tuple[HeadName, ...] = ("purchase_7d", "churn_30d")
 """In the order of their places in a row."""
 STEPS = 1_000
 """Probabilities are published in thousandths."""
@@ -29,8 +29,8 @@ class Heads:
     @classmethod
     def of(cls, heads: Sequence[Head]) -> Self:
         """Compile what a snapshot says."""
-        by_name = {head.name: np.array(head.members) for head in heads}
-        return cls(tuple(by_name.get(name) for name in NAMES))  # type: ignore[call-overload]
+        by_name: dict[HeadName, Floats] = {head.name: np.array(head.members) for head in heads}
+        return cls(tuple(by_name.get(name) for name in NAMES))
 
     def score(self, vectors: Floats) -> list[Floats | None]:
         """Return for each of NAMES the (T,) probabilities of customers with (T, F) raw vectors."""

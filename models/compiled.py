@@ -89,7 +89,7 @@ class _Place:
 
 
 class _Code(CompileResultCacheImpl):
-    _locator_classes = [_Place]  # type: ignore[list-item]  # noqa: RUF012 (numba's own is a list)
+    _locator_classes = [_Place]  # noqa: RUF012 (numba's own is a list)
 
 
 class _Kept(FunctionCache):
@@ -97,12 +97,12 @@ class _Kept(FunctionCache):
 
     def load_overload(self, sig: object, target_context: object) -> object:
         with contextlib.suppress(OSError):
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            return super().load_overload(sig, target_context)
         return None
 
     def save_overload(self, sig: object, data: object) -> None:
         with contextlib.suppress(OSError):
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+            super().save_overload(sig, data)
 
 
 def compiled(function: F) -> F:
@@ -112,5 +112,5 @@ def compiled(function: F) -> F:
     """
     dispatcher = numba.njit(function, error_model="numpy")
     # What `cache=True` sets, with numba's own places; numba is pinned, and a test guards it.
-    dispatcher._cache = _Kept(function)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    dispatcher._cache = _Kept(function)  # noqa: SLF001 (numba has no public name for it)
     return cast("F", dispatcher)

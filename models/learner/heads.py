@@ -7,7 +7,6 @@ known (`Bag.trust` guesses it) and the open looks of the panel.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Self
 
@@ -17,6 +16,7 @@ from models.chances import probabilities
 from models.learner.panel import Outcome, Panel, Question, Sightings
 from models.learner.regression import Bag
 from models.learner.trust import measure
+from models.learner.window import Window
 from models.transform import SMALLEST_DEVIATION, Floats
 from schemas.head import Head, Trust
 
@@ -47,7 +47,8 @@ class LearnedHead:
         self._deviation: Floats = np.zeros(len(self._features))
         """0 until the scale is measured."""
         self._waiting: list[Outcome] = []
-        self._scored: deque[tuple[float, bool]] = deque(maxlen=TRUST_OUTCOMES)
+        self._scored = Window(TRUST_OUTCOMES, 2)
+        """What was predicted, and 1 where it came true."""
 
     @classmethod
     def restore(cls, question: Question, features: Sequence[str], seed: int, head: Head | None) -> Self:
@@ -91,17 +92,15 @@ class LearnedHead:
 
     def trust(self) -> Trust | None:
         """Measure the predictions whose outcome is known; None before both outcomes came."""
-        if not self._scored:
-            return None
-        predicted, came = map(np.array, zip(*self._scored, strict=True))
-        return measure(predicted, came)
+        scored = self._scored.last(TRUST_OUTCOMES)
+        return measure(scored[:, 0], scored[:, 1] > 0.0) if len(scored) else None
 
     def export(self) -> Head | None:
         """Make what workers score with; None while too little is known."""
         if not self.ready:
             return None
         return Head(
-            name=self.question.name,  # type: ignore[arg-type] # QUESTIONS are the schema's names
+            name=self.question.name,
             labels=self.labels,
             positives=self.positives,
             mean=self._mean.tolist(),
@@ -118,7 +117,9 @@ class LearnedHead:
         came = np.array([outcome.came for outcome in self._waiting])
         if not self._deviation.any():
             self._mean, self._deviation = logs.mean(axis=0), _scale(logs.std(axis=0))
-        self._scored.extend((each.predicted, each.came) for each in self._waiting if not np.isnan(each.predicted))
+        predicted = np.array([outcome.predicted for outcome in self._waiting])
+        told = ~np.isnan(predicted)
+        self._scored.put(np.column_stack((predicted, came))[told])
         self._waiting = []
         self.labels += len(came)
         self.positives += int(came.sum())

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.transform import Floats
+from schemas.head import HeadName
 from schemas.sample import PROFILE
 
 PANEL_MAX = 20_000
@@ -29,7 +30,7 @@ _LAST_ORDER, _ORDERS, _LAST_SEEN = map(PROFILE.index, ("last_order_at", "orders"
 class Question:
     """What is predicted of a customer."""
 
-    name: str
+    name: HeadName
     horizon_ms: int
     absence: bool
     """Whether the outcome is that no event came; else that an order did."""

@@ -28,7 +28,7 @@ from stream.evaluate.school import School
 from stream.evaluate.scores import compare
 from stream.evaluate.vectors import Asked, Progress, config
 from stream.extract_sparse import text_hashes
-from stream.replay import Outgoing, parts
+from stream.replay import Outgoing, parts, span
 from stream.sampling import Sweep
 from stream.settings import Settings
 
@@ -203,14 +203,10 @@ def run(
 
 def span_of(paths: Sequence[Path], overrides: Mapping[str, str]) -> tuple[int, int]:
     """First and last event time, milliseconds. Raises WrongUsage where no row has one."""
-    first, last = 2**62, -1
-    for path in paths:
-        for part in parts(path, overrides):
-            times = [record.time_ms for record in part.records if record.time_ms is not None]
-            first, last = min([first, *times]), max([last, *times])
-    if last < 0:
+    spans = [found for path in paths if (found := span(path, overrides)) is not None]
+    if not spans:
         raise WrongUsage("no row has an event time", action="say which column it is: --map event_time=COLUMN")
-    return first, last
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 def step_of(first_ms: int, last_ms: int) -> int:

@@ -8,6 +8,17 @@ from __future__ import annotations
 
 from stream.replay.applied import wait_until_applied
 from stream.replay.mapping import Columns, Outgoing, event, outgoing, verbatim
-from stream.replay.read import Part, check, parts
+from stream.replay.read import Part, check, parts, span
 
-__all__ = ["Columns", "Outgoing", "Part", "check", "event", "outgoing", "parts", "verbatim", "wait_until_applied"]
+__all__ = [
+    "Columns",
+    "Outgoing",
+    "Part",
+    "check",
+    "event",
+    "outgoing",
+    "parts",
+    "span",
+    "verbatim",
+    "wait_until_applied",
+]

@@ -103,10 +103,10 @@ def event(row: Row, mapped: Columns) -> dict[str, Any]:
     found = {name: plain(row.get(column)) for name, column in mapped.of.items()}
     fields = {name: value for name, value in found.items() if value is not None}
     for name in NUMBERS:
-        if name in fields:
-            fields[name] = number(fields[name])
+        if type(value := fields.get(name)) is str:
+            fields[name] = number(value)
     for name in IDS:
-        if isinstance(value := fields.get(name), float) and value.is_integer():
+        if type(value := fields.get(name)) is float and value.is_integer():
             fields[name] = int(value)
     if isinstance(quantity := fields.get("quantity"), float) and quantity.is_integer():
         fields["quantity"] = int(quantity)
@@ -174,8 +174,13 @@ def key_of(customer: object) -> bytes | None:
 
 def plain(value: Any) -> Any:
     """Return a cell as JSON has it: None for null and NaN, text for dates, times as RFC 3339 if they have a zone."""
-    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
-        return None
+    kind = type(value)
+    if kind is str:
+        return value or None
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if kind is int or value is None:
+        return value
     if isinstance(value, Decimal):
         return float(value) if value.is_finite() else None
     return value.isoformat() if isinstance(value, datetime | date) else value

@@ -11,12 +11,14 @@ from typing import BinaryIO
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stream.errors import LivesegmentError, NotFound, WrongUsage
 from stream.replay.mapping import Columns, Outgoing, outgoing, verbatim
 
 PART_ROWS = 10_000
+SPAN_ROWS = 100_000
 CELL_CHARS_MAX = 1_000_000
 
 
@@ -45,6 +47,39 @@ def parts(path: Path, overrides: Mapping[str, str]) -> Iterator[Part]:
     except (OSError, pa.ArrowException, csv.Error) as problem:
         words = " ".join(str(problem).split())[:300]
         raise LivesegmentError(f"{path} cannot be read: {words}", action="check that the file is whole") from None
+
+
+def span(path: Path, overrides: Mapping[str, str]) -> tuple[int, int] | None:
+    """First and last event time of a file, milliseconds; None where no row has one. Raises as `parts`.
+
+    Of a Parquet file whose times are numbers or points in time only that column is read.
+    """
+    if path.suffix.lower() in PARQUET and (found := _parquet_span(path, overrides)) is not None:
+        return found
+    first, last = 2**62, -1
+    for part in parts(path, overrides):
+        times = [record.time_ms for record in part.records if record.time_ms is not None]
+        first, last = min([first, *times]), max([last, *times])
+    return (first, last) if last >= 0 else None
+
+
+def _parquet_span(path: Path, overrides: Mapping[str, str]) -> tuple[int, int] | None:
+    """Look at the column of times alone; None where it must be read row by row, or the file is refused anyway."""
+    check(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            mapped = Columns.resolve(file.schema_arrow.names, overrides).require(path.name)
+            times = pa.chunked_array(
+                [
+                    _in_milliseconds(batch).column(0)
+                    for batch in file.iter_batches(SPAN_ROWS, columns=[mapped.of["event_time"]])
+                ]
+            )
+    except (OSError, pa.ArrowException):
+        return None
+    if not pa.types.is_integer(times.type) or times.null_count == len(times):
+        return None
+    return int(pc.min(times).as_py()), int(pc.max(times).as_py())
 
 
 def _parquet(path: Path, overrides: Mapping[str, str]) -> Iterator[Part]:
@@ -110,9 +145,9 @@ def _json_line(line: bytes, overrides: Mapping[str, str]) -> Outgoing:
 
 
 Reader = Callable[[Path, Mapping[str, str]], Iterator[Part]]
+PARQUET = (".parquet", ".pq")
 READERS: dict[str, Reader] = {
-    ".parquet": _parquet,
-    ".pq": _parquet,
+    **dict.fromkeys(PARQUET, _parquet),
     ".csv": _csv,
     ".tsv": _csv,
     ".jsonl": _json_lines,

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream.errors import LivesegmentError, NotFound, WrongUsage
-from stream.replay import parts
+from stream.replay import parts, span
 
 ROWS = [
     {
@@ -39,6 +39,32 @@ def test_a_parquet_file_comes_out_whole_and_in_order(tmp_path):
     done = [part.done for part in parts(tmp_path / "shop.parquet", {})]
     assert done == sorted(done)
     assert done[-1] == 1.0
+
+
+@pytest.mark.parametrize("times", ["points in time", "numbers", "text"])
+def test_the_span_of_a_file_is_that_of_its_records(tmp_path, times):
+    table = pa.Table.from_pylist([*ROWS[10:20], {**ROWS[5], "event_time": None}])
+    moments = table["event_time"].cast(pa.timestamp("ms", "UTC"))
+    if times != "numbers":
+        column = (
+            moments
+            if times == "points in time"
+            else pa.array([each and each.isoformat() for each in moments.to_pylist()])
+        )
+        table = table.set_column(1, "event_time", column)
+    pq.write_table(table, tmp_path / "shop.parquet")
+    said = [record.time_ms for record in records(tmp_path / "shop.parquet") if record.time_ms is not None]
+    assert span(tmp_path / "shop.parquet", {}) == (min(said), max(said)) == (1_700_000_000_010, 1_700_000_000_019)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_a_file_without_a_time_has_no_span(tmp_path, suffix):
+    path = tmp_path / f"shop{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist([{**ROWS[0], "event_time": None}]), path)
+    else:
+        path.write_text({".csv": "event_time,event_type,customer_id\n,view_item,1\n", ".jsonl": "{}\n"}[suffix])
+    assert span(path, {}) is None
 
 
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
