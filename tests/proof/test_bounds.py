@@ -35,7 +35,7 @@ WAITING = 12_000
 SETTLE_S = 300.0
 GROWTH_MAX_MB = 40.0
 ROW_MAX_BYTES = 16_384
-"""As large as a row gets with names of the lengths here: a cart at its limit and as many category names as one row holds."""
+"""What a row comes to with names as long as these: a full cart, and as many category names as one row holds."""
 LOOK_S = 0.1
 
 Pairs = list[tuple[bytes | None, bytes | None]]
