@@ -69,6 +69,8 @@ class PartitionLog:
             bootstrap, name, transactional_id=name if fenced else None, security=security
         )
         self._expected: int | None = None
+        self.marks: set[int] = set()
+        """Offsets of its markers: more than one where Redis was wiped during the take-over."""
         self.wrote_at = time.monotonic()
         """When the broker last acknowledged a row."""
 
@@ -103,6 +105,7 @@ class PartitionLog:
         if offset < 0:
             raise Fenced(f"partition {self.number}: the broker took the owner's marker but did not say where")
         self._expected = offset + 1
+        self.marks.add(offset)
         hit("marker")
         return offset
 

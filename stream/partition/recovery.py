@@ -78,7 +78,7 @@ class Reading:
 
     def __init__(self, partition: Partition) -> None:
         self.owners = 0
-        """Markers of owners before."""
+        """Markers of others before."""
         self._partition = partition
         self._reader = rows.RowReader()
 
@@ -94,7 +94,7 @@ class Reading:
                 met = True
                 break
             if record.key == OWNER_KEY:
-                self.owners += 1
+                self.owners += record.offset not in partition.writer.marks
             elif record.key == META_KEY:
                 meta = Meta.decode(record.value)
                 # As with rows, below: a late copy of an older one must not win where nothing is fenced.
