@@ -1,8 +1,8 @@
 """Names in plain words, from how a segment's centroid contrasts with the population.
 
 A contrast is (centroid - mean) / deviation of the population, per feature, in the scaled space. Every word of a name
-is backed by a contrast of at least HALF a standard deviation; names are distinct; and a name stays as long as its
-words are still backed, so that people can get used to it.
+is backed by a contrast of at least HALF a standard deviation; names are distinct; the segment that spends most says so;
+and a name stays as long as its words are still backed, so that people can get used to it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-from models.learner.phrases import ADJECTIVES, DEFAULT_NOUN, NOUNS, PLAIN_NAME, Phrase, Raw, spelled_out
+from models.learner.phrases import ADJECTIVES, DEFAULT_NOUN, EVIDENCE, NOUNS, PLAIN_NAME, Phrase, Raw, spelled_out
 from models.transform import Floats
 
 HALF = 0.5
@@ -33,6 +33,12 @@ CONTRASTS_MAX = 3
 
 STRENGTH_MAX = 2.5
 """Past this a contrast is no better a reason for a word; else one extreme feature would name everything."""
+
+MOST = "spend_hl180d"
+"""The segment that has most of it, by a contrast that backs a word, says so in its name."""
+
+TRACE = 1e-6
+"""Less than this of something in every segment, and the shop does not record it."""
 
 NAME_LENGTH_MAX = 77
 """A record allows 80; three are for a number."""
@@ -65,6 +71,8 @@ class _Portrait:
     contrasts: Mapping[str, float]
     raw: Raw
     nouns: tuple[Phrase, ...]
+    most: bool = False
+    """Whether it has the most of MOST."""
 
     def backs(self, phrase: Phrase, least: float = HALF) -> bool:
         return all(
@@ -104,17 +112,20 @@ def name_all(
 ) -> list[Named]:
     """Name k segments by their (k, F) contrasts and (k, F) raw centroids; `old_names` holds None where there is none.
 
-    Old names are kept first, where still true and distinct; then the segments that stand out most choose first.
+    Old names are kept first, where they are still true, distinct, and say what must be said; then the segments that
+    stand out most choose first.
     `plain_words` says how a feature is called in the list of words; without an entry, by its name.
     """
     nouns = (*NOUNS, *spelled_out(features))
+    contrast = _recorded(features, contrast, raw)
+    most = int(contrast[:, features.index(MOST)].argmax()) if MOST in features else None
     portraits = [
-        _Portrait(dict(zip(features, row, strict=True)), dict(zip(features, values, strict=True)), nouns)
-        for row, values in zip(contrast.tolist(), raw.tolist(), strict=True)
+        _Portrait(dict(zip(features, row, strict=True)), dict(zip(features, values, strict=True)), nouns, at == most)
+        for at, (row, values) in enumerate(zip(contrast.tolist(), raw.tolist(), strict=True))
     ]
     names: dict[int, str] = {}
     for index, old in enumerate(old_names):
-        if old is not None and old not in names.values() and _reading(old, portraits[index]) is not None:
+        if old is not None and old not in names.values() and _still_good(old, portraits[index]):
             names[index] = old
     ranked = {index: sorted(_candidates(portraits[index])) for index in range(len(portraits)) if index not in names}
     for index in sorted(ranked, key=lambda index: (ranked[index][0], index)):
@@ -125,6 +136,14 @@ def name_all(
     ]
 
 
+def _recorded(features: Sequence[str], contrast: Floats, raw: Floats) -> Floats:
+    """(k, F) contrasts without those of ratios whose parts the shop does not record: they say something else."""
+    known = {name: float(raw[:, column].max()) > TRACE for column, name in enumerate(features)}
+    told = np.array([all(known.get(part, True) for part in EVIDENCE.get(name, ())) for name in features])
+    found: Floats = np.where(told, contrast, 0.0)
+    return found
+
+
 def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
     """Yield true names as (-score, name), made of the strongest phrases; the plain one where there is none."""
     # Firmly backed words first: with none of them, those that are just backed.
@@ -133,18 +152,30 @@ def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
         nouns = _strongest(portrait, filter(backs, portrait.nouns), NOUNS_MAX)
         if adjectives or nouns:
             break
+    musts = _musts(portrait)
+    nouns = list(musts) or nouns
     # They stand in a name in the order of the table.
     adjectives.sort(key=ADJECTIVES.index)
     strength = {phrase: portrait.strength(phrase) for phrase in (*adjectives, *nouns, DEFAULT_NOUN)}
     if not adjectives and not nouns:
         yield 0.0, PLAIN_NAME
-    for noun in (DEFAULT_NOUN, *nouns):
+    for noun in musts or (DEFAULT_NOUN, *nouns):
         for size, cost in enumerate(ADJECTIVE_COST):
             for chosen in combinations(adjectives, size):
                 phrases = (*chosen, noun)
                 name = " ".join(phrase.text for phrase in phrases)
                 if phrases != (DEFAULT_NOUN,) and len(name) <= NAME_LENGTH_MAX and not _repeats_a_topic(phrases):
                     yield cost - sum(strength[phrase] for phrase in phrases), name
+
+
+def _musts(portrait: _Portrait) -> tuple[Phrase, ...]:
+    """Nouns one of which must stand in the name; none if that is left free."""
+    return tuple(noun for noun in NOUNS if (MOST, 1) in noun.needs and portrait.backs(noun)) if portrait.most else ()
+
+
+def _still_good(name: str, portrait: _Portrait) -> bool:
+    phrases, musts = _reading(name, portrait), _musts(portrait)
+    return phrases is not None and (not musts or not set(musts).isdisjoint(phrases))
 
 
 def _strongest(portrait: _Portrait, phrases: Iterable[Phrase], most: int) -> list[Phrase]:

@@ -60,6 +60,12 @@ def _once(raw: Raw) -> bool:
     return 0.7 <= orders_ever(raw) <= 1.4
 
 
+EVIDENCE: Mapping[str, tuple[str, ...]] = {
+    "view_to_cart": ("views_hl30d", "cart_adds_hl7d"),
+    "cart_to_order": ("cart_adds_hl7d",),
+}
+"""Ratio -> what a shop must record for it to say what its name says; without carts it only counts orders again."""
+
 DEFAULT_NOUN = Phrase("shoppers", (), frozenset())
 PLAIN_NAME = "average shoppers"
 """For a segment that differs from the population in nothing that has a word."""

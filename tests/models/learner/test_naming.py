@@ -65,6 +65,28 @@ def test_one_order_is_claimed_only_of_those_who_ordered_once() -> None:
     assert "one-time" not in found
 
 
+def test_the_segment_that_spends_most_says_so_whatever_else_stands_out() -> None:
+    most = {"spend_hl180d": 1.3, "orders_hl180d": 2.1, "orders_hl30d": 2.2, "days_since_seen": -1.5}
+    next_to = {"spend_hl180d": 0.9, "orders_hl180d": 1.1}
+    names = [named.name for named in name(next_to, most, old=[None, "recent repeat buyers"])]
+    assert "high spenders" in names[1]
+    assert "high spenders" in only_name(spend_hl180d=0.5, views_hl30d=3.0, orders_hl30d=2.0)
+
+
+def test_who_spends_most_keeps_a_name_that_says_so() -> None:
+    most = {"spend_hl180d": 0.9, "days_since_seen": -2.5, "orders_hl180d": 0.6}
+    assert only_name(**most) != "frequent high spenders"
+    assert only_name(**most, old="frequent high spenders") == "frequent high spenders"
+
+
+def test_nobody_is_named_after_carts_in_a_shop_that_records_none() -> None:
+    without = {**RAW, "cart_adds_hl7d": 0.0}
+    found = name({"cart_to_order": 2.3, "orders_hl30d": 0.9, "view_to_cart": 3.0}, raw=without)[0]
+    assert "cart" not in found.name
+    assert [feature for feature, _ in found.contrasts] == ["orders_hl30d"]
+    assert only_name(cart_to_order=2.3, orders_hl30d=0.9) == "cart-completing shoppers"
+
+
 CONTRASTS = st.lists(
     st.sampled_from([0.0, 0.0, 0.3, -0.49, 0.5, -0.5, 0.9, -1.1, 2.0, -2.2, 4.0]),
     min_size=len(FEATURES),
