@@ -53,6 +53,8 @@ class Meta:
     """Partitions of the job that wrote it; 0 where that is not known."""
     judged: int = 0
     """Version of the model that every customer was judged by; 0 before the first."""
+    epoch: int = 0
+    """Of the owner who wrote it."""
 
     def name_index(self, name: str) -> int:
         """Index of `name` in `names`, added where there is room; the index of the empty name where there is none."""
@@ -69,7 +71,8 @@ class Meta:
     def behind(self, other: Meta) -> bool:
         """Whether something that only rises is lower here than in `other`: it was written before it, or by another."""
         return (
-            self.sent < other.sent
+            self.epoch < other.epoch
+            or self.sent < other.sent
             or len(self.names) < len(other.names)
             or any(self.topics.get(name, TopicPosition()).next < there.next for name, there in other.topics.items())
         )
@@ -91,6 +94,7 @@ class Meta:
                 "names": self.names,
                 "partitions": self.partitions,
                 "judged": self.judged,
+                "epoch": self.epoch,
             }
         )
 
@@ -111,4 +115,5 @@ class Meta:
             said["names"],
             said.get("partitions", 0),
             said.get("judged", 0),
+            said.get("epoch", 0),
         )

@@ -170,6 +170,7 @@ def _fallen(
 def restore(partition: Partition) -> None:
     """Set positions, watermarks, counters and clock to those of the last flush."""
     meta = partition.meta
+    meta.epoch = partition.epoch
     partition.positions = {
         topic: TopicPosition(position.next, position.read, position.watermark_ms, position.letters)
         for topic, position in meta.topics.items()

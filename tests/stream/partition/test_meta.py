@@ -18,6 +18,7 @@ def full() -> Meta:
         names=["", "occasional browsers"],
         partitions=4,
         judged=3,
+        epoch=12,
     )
 
 
@@ -33,9 +34,9 @@ def test_a_row_of_another_version_is_refused_by_its_number() -> None:
 
 def test_a_row_from_before_partitions_were_noted_does_not_know_them() -> None:
     said = orjson.loads(full().encode())
-    del said["partitions"], said["judged"]
+    del said["partitions"], said["judged"], said["epoch"]
     read = Meta.decode(orjson.dumps(said))
-    assert (read.partitions, read.judged) == (0, 0)
+    assert (read.partitions, read.judged, read.epoch) == (0, 0, 0)
 
 
 def test_a_name_keeps_its_index_and_the_empty_one_is_index_0() -> None:
@@ -49,3 +50,9 @@ def test_names_beyond_the_limit_share_the_empty_one(monkeypatch: pytest.MonkeyPa
     meta = Meta()
     assert [meta.name_index(name) for name in ("a", "b", "c", "d", "a")] == [1, 2, 0, 0, 1]
     assert len(meta.names) == 3
+
+
+def test_a_row_of_an_older_epoch_is_behind_whatever_it_counted() -> None:
+    mine, zombies = Meta(sent=3, names=["", "a"], epoch=9), Meta(sent=8, names=["", "b", "c"], epoch=4)
+    assert zombies.behind(mine)
+    assert not mine.behind(Meta(sent=3, names=["", "a"], epoch=9))
