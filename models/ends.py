@@ -22,7 +22,7 @@ def find(carts: Carts, batch: EventBatch, became: NDArray[np.int8], group: Group
     What an order line brings is the money of all lines of its order in the batch.
     """
     touched, row, rows = group
-    reminded: NDArray[np.bool_] = (rows[:, COL.told_due1 : COL.told_due3 + 1] > 0).any(axis=1)
+    reminded: NDArray[np.bool_] = np.logical_or.reduce(rows[:, COL.told_due1 : COL.told_due3 + 1] > 0, axis=1)
     if not reminded.any():
         return NOTHING_ENDED
     first: dict[int, tuple[float, bool, float]] = {}

@@ -23,9 +23,6 @@ from stream.partition.meta import META_KEY, OWNER_KEY, Meta, UnknownMetaVersion
 from stream.security import kafka_options
 from stream.settings import Settings
 
-QUIET_S = 15.0
-"""How long a silent broker is waited for."""
-
 
 @dataclass(slots=True)
 class PartitionState:

@@ -6,8 +6,6 @@ import zlib
 
 from kafka.partitioner.default import murmur2
 
-PARTITIONERS = ("murmur2", "crc32", "unchecked")
-
 
 def partition_of(partitioner: str, key: bytes, partitions: int) -> int:
     """Return the partition of `key` as Java, kafka-python and aiokafka (`murmur2`) or librdkafka (`crc32`) choose it.

@@ -35,13 +35,6 @@ EITHER = (pytest.param("embedded", marks=pytest.mark.broker), pytest.param("kafk
 """What proves delivery runs on the embedded broker and on Apache Kafka; the rest needs only the first."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # kafka-python reads its own message definitions this way when it is imported; nothing we could change.
-    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
-    # Nor that it forgets to close the sockets with which it could not reach a broker that is away.
-    config.addinivalue_line("filterwarnings", r"ignore:unclosed <socket.socket .*laddr=\('0.0.0.0':ResourceWarning")
-
-
 def pytest_report_header() -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in SHOWN)
     return f"livesegment: Python {platform.python_version()}, {os.cpu_count()} cores, {versions}"

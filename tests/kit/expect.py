@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.record import SegmentRecord
 from stream.partition import publish
-from tests.kit.job import Job
+from tests.kit.job import FEATURE_COLUMNS, Job
+
+Row = NDArray[np.float64]
+
+
+def expect_same_features(found: Mapping[str, Row], expected: Mapping[str, Row]) -> None:
+    """The same customers with the same features, bit for bit."""
+    assert found.keys() == expected.keys()
+    places = list(FEATURE_COLUMNS)
+    for customer, row in found.items():
+        np.testing.assert_array_equal(row[places].view(np.uint64), expected[customer][places].view(np.uint64))
 
 
 def expect_records_equal_state(job: Job) -> int:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from stream import shoppers
-from stream.embedded.redis import url
 from stream.embedded.server import Server
 from tests.kit.expect import expect_gapless_versions, expect_records_equal_state
 from tests.kit.job import Job, customers, totals
@@ -19,17 +16,6 @@ from tests.kit.job import Job, customers, totals
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
 
 LEAVES_S = 10.0
-
-
-@pytest.fixture
-def redis_server(start_redis: Callable[[], Server]) -> Server:
-    return start_redis()
-
-
-@pytest.fixture
-def job(start_broker: Callable[[], Server], redis_server: Server, tmp_path: Path) -> Iterator[Job]:
-    with Job(start_broker().address, url(redis_server), tmp_path) as started:
-        yield started
 
 
 def pause(server: Server, number: int) -> None:

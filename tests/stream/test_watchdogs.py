@@ -24,11 +24,6 @@ SESSION_S = "4"
 
 
 @pytest.fixture
-def redis_server(start_redis: Callable[[], Server]) -> Server:
-    return start_redis()
-
-
-@pytest.fixture
 def job(start_broker: Callable[[], Server], redis_server: Server, tmp_path: Path) -> Iterator[Job]:
     quick = {"LIVESEGMENT_WATCHDOG_S": WATCHDOG_S, "LIVESEGMENT_SESSION_TIMEOUT_S": SESSION_S}
     with Job(start_broker().address, url(redis_server), tmp_path, **quick) as started:

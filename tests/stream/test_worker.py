@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from models.columns import COL
@@ -16,8 +15,8 @@ from schemas.redis_keys import partition_key, segment_key
 from stream import shoppers
 from stream.embedded.redis import url
 from stream.embedded.server import Server
-from tests.kit.expect import expect_gapless_versions, expect_records_equal_state
-from tests.kit.job import FEATURE_COLUMNS, Job, customers, totals
+from tests.kit.expect import expect_gapless_versions, expect_records_equal_state, expect_same_features
+from tests.kit.job import Job, customers, totals
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -75,11 +74,7 @@ def test_a_worker_killed_again_and_again_leaves_the_columns_of_an_undisturbed_ru
     either_job.wait()
     assert either_job.stop(last) == 0
     found = customers(either_job.state())
-    assert found.keys() == expected.keys()
-    for customer, row in found.items():
-        np.testing.assert_array_equal(
-            row[list(FEATURE_COLUMNS)].view(np.uint64), expected[customer][list(FEATURE_COLUMNS)].view(np.uint64)
-        )
+    expect_same_features(found, expected)
     assert expect_records_equal_state(either_job) == len(expected)
     expect_gapless_versions(either_job)
 

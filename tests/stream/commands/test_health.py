@@ -4,14 +4,12 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stream.commands.health import judge
-from stream.embedded.redis import url
 from stream.embedded.server import Server
 from stream.worker_state import Stop, WorkerState
 from tests.kit.job import Job
@@ -72,17 +70,6 @@ def test_where_no_worker_is_it_says_so(livesegment, tmp_path: Path) -> None:
     assert done.code == 3
     assert done.err.count("\n") == 1
     assert livesegment("health", "--data-dir", tmp_path, "--json").json["exit_code"] == 3
-
-
-@pytest.fixture
-def redis_server(start_redis: Callable[[], Server]) -> Server:
-    return start_redis()
-
-
-@pytest.fixture
-def job(start_broker: Callable[[], Server], redis_server: Server, tmp_path: Path) -> Iterator[Job]:
-    with Job(start_broker().address, url(redis_server), tmp_path) as started:
-        yield started
 
 
 @pytest.mark.broker
