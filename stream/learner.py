@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 import aiokafka
@@ -18,9 +19,10 @@ from models.learner.work import Work
 from schemas.sample import FeatureSample
 from schemas.snapshot import ModelSnapshot
 from schemas.topics import SEGMENT_MODELS
-from stream import learner_metrics
+from stream.learner_metrics import readings
 from stream.metrics import Metrics
 from stream.models_feed import ModelsFeed
+from stream.readings import send
 from stream.settings import Settings
 from stream.transport.message import Record
 
@@ -148,4 +150,4 @@ class LearnerService:
             log.warning("model_not_first", version=snapshot.version, why="another learner published it, or it is unfit")
             return
         log.info("model_published", version=snapshot.version, learnt=snapshot.learnt, bytes=len(value))
-        await learner_metrics.send(self._producer, learner, snapshot)
+        await send(self._producer, readings(learner, snapshot), time.time_ns() // 1_000_000)

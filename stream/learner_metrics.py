@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
-from typing import TypeAlias
-
-import aiokafka
-import orjson
 
 from models.learner.guard import SMALL
 from models.learner.learner import Learner
 from schemas.head import Head
-from schemas.metric import METRICS, MetricName
 from schemas.snapshot import ModelSnapshot
-from schemas.topics import SEGMENT_METRICS
-
-Reading: TypeAlias = tuple[MetricName, float, dict[str, str]]
-"""Name, value, labels."""
-
-
-async def send(producer: aiokafka.AIOKafkaProducer, learner: Learner, snapshot: ModelSnapshot) -> None:
-    """Send every reading about the model that was just published."""
-    now_ms = time.time_ns() // 1_000_000
-    worker = f"{os.uname().nodename}:{os.getpid()}"
-    for name, value, labels in readings(learner, snapshot):
-        said = {
-            "name": name,
-            "value": float(value),
-            "unit": METRICS[name].unit,
-            "at": now_ms,
-            "labels": {"worker": worker, **labels},
-        }
-        await producer.send(SEGMENT_METRICS, value=orjson.dumps(said), key=name.encode(), partition=0)
+from stream.readings import Reading
 
 
 def readings(learner: Learner, snapshot: ModelSnapshot) -> Iterator[Reading]:

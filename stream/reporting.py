@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import time
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import aiokafka
 import numpy as np
@@ -19,19 +17,17 @@ from models import features
 from models.catalogue import MODEL_FEATURES
 from models.judge import NO_SEGMENT
 from models.standing import profiles
-from schemas.metric import METRICS, MetricName
+from schemas.metric import MetricName
 from schemas.record import WARMING_UP
-from schemas.topics import FEATURE_SAMPLES, SEGMENT_METRICS
+from schemas.topics import FEATURE_SAMPLES
 from stream import worker_state
 from stream.extract_sparse import text_hashes
 from stream.partition.owner import Owner
 from stream.partition.partition import Partition
+from stream.readings import Reading, send
 from stream.sampling import Sweep
 
 log = structlog.get_logger(__name__)
-Reading: TypeAlias = tuple[MetricName, float, dict[str, str]]
-"""Name, value, labels."""
-
 TICK_S = 1.0
 """Time between two rounds of sampling."""
 COUNTERS: tuple[MetricName, ...] = (
@@ -68,7 +64,6 @@ class Reporter:
         self._sweeps: dict[int, Sweep] = {}
         self._reported_at = time.monotonic()
         self._reported_events = 0
-        self._worker = f"{os.uname().nodename}:{os.getpid()}"
 
     async def run(self) -> None:
         """Report for ever."""
@@ -112,20 +107,7 @@ class Reporter:
         readings = list(self._of_worker())
         for number, partition in list(self._owner.partitions.items()):
             readings += self._of_partition(number, partition)
-        now_ms = self._owner.shared.now_ms()
-        pending = []
-        for name, value, labels in readings:
-            said = {
-                "name": name,
-                "value": float(value),
-                "unit": METRICS[name].unit,
-                "at": now_ms,
-                "labels": {"worker": self._worker, **labels},
-            }
-            pending.append(
-                await self._producer.send(SEGMENT_METRICS, value=orjson.dumps(said), key=name.encode(), partition=0)
-            )
-        await asyncio.gather(*pending)
+        await send(self._producer, readings, self._owner.shared.now_ms())
 
     def _of_worker(self) -> Iterator[Reading]:
         metrics = self._owner.shared.metrics
