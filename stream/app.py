@@ -2,7 +2,7 @@
 
 clickstream ──┐  one Faust message = all records of one partition in one fetch              (stream/transport)
 purchases ────┴► agent `segment` ─► Partition.run: decode ─► apply ─► assign                (stream/partition)
-feature-samples                       ① changelog rows ─► ② segment-changes, ③ Redis ─► ack
+feature-samples                       ① changelog rows ─► ② segment-changes, cart-triggers, ③ Redis ─► ack
 ..└────────────► agent `learn` ─► segment-models ─► every worker swaps its model            (stream/learner.py)
 """
 
