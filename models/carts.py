@@ -58,7 +58,7 @@ class Carts:
 
     def grow(self, capacity: int) -> None:
         """Make room for slots below `capacity`."""
-        self._has = grown(self._has, capacity, fill=False)
+        self._has = grown(self._has, capacity)
 
     def has(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the slots have anything of a cart."""

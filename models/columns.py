@@ -1,7 +1,8 @@
-"""The customers of one partition as columns: customer id -> slot, and one row-major matrix in blocks of slots.
+"""The customers of one partition as columns: customer id -> slot -> row.
 
-A row of the matrix is one customer's dense state and, byte for byte, the heart of its changelog row. What few customers
-have (recent ids, carts) is kept beside it, sparsely. Nothing here decides anything: `models.apply` does.
+A row is one customer's state and, byte for byte, the heart of its changelog row. What few customers have is kept
+sparsely: recent ids and carts beside the rows, and of the columns those of `BUYING` (`models.row_store`). Nothing here
+decides anything: `models.apply` does.
 """
 
 from __future__ import annotations
@@ -19,15 +20,13 @@ from models.compiled import compiled
 from models.ids import CustomerIds
 from models.index import SlotIndex
 from models.recent import EVENT_WINDOW_MINUTES, ORDER_WINDOW_MINUTES, RecentIds
-from models.slots import grown, read, write
+from models.row_store import RowStore
+from models.slots import grown
 
-_BLOCK_BITS = 16
-BLOCK = 1 << _BLOCK_BITS
-"""Slots of one block. Growth never copies; a block's memory is only taken as its rows are made, `_FILL` at a time; few
-blocks are quick to gather from."""
-_FILL = 1024
 _RECENT_FEW = 10_000
 """Customers with recent ids among whom nobody looks early for those who need none any more."""
+_FEWEST = 2_048
+"""Slots that there is room for at first."""
 _PRODUCTS_FEW = 50_000
 """Names of products that are kept before anybody looks which of them lie in no cart any more."""
 
@@ -131,11 +130,15 @@ COLUMNS = Columns._fields
 POSITION: Mapping[str, int] = MappingProxyType(COL._asdict())
 """Position of a column by name."""
 WIDTH = len(COLUMNS)
-ROW_BYTES = WIDTH * 8
 RING = slice(COL.ring0, COL.ring5 + 1)
 CATEGORIES = slice(COL.category0_hl30d, COL.category5_hl30d + 1)
 _CART = slice(COL.cart_value_minor, COL.cart_opened_at + 1)
 """What `models.carts.CartView` says, in its order."""
+_BUYS = ("order", "spend", "refunds", "discount", "next_purchases", "cart_", "checkouts", "told_", "trigger_seq")
+BUYING: tuple[int, ...] = tuple(
+    place for name, place in POSITION.items() if name.startswith(_BUYS) or name in {"last_order_at", "first_order_at"}
+)
+"""Columns in which only who ever put something into a cart or ordered has anything but 0."""
 BIT_COLUMNS = frozenset({*COLUMNS[RING], "products", "category_labels"})
 """Columns whose 64 bits are a uint64: arithmetic on them as float64 is meaningless."""
 
@@ -169,7 +172,7 @@ class CustomerTable:
     def __init__(self) -> None:
         self.index = SlotIndex()
         self.ids = CustomerIds()
-        self.blocks: list[NDArray[np.float64]] = []
+        self.rows = RowStore(EMPTY_ROW, BUYING)
         self.recent_events = RecentIds(EVENT_WINDOW_MINUTES)
         self.recent_orders = RecentIds(ORDER_WINDOW_MINUTES)
         self.carts = Carts()
@@ -180,7 +183,6 @@ class CustomerTable:
         """By slot, the cart triggers of the last published record while they may not have been sent."""
         self._products_max = _PRODUCTS_FEW
         self._recent_max = _RECENT_FEW
-        self._made = 0
         self._capacity = 0
         self._dirty: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._mark: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
@@ -210,8 +212,9 @@ class CustomerTable:
         """Give distinct customers that have no slot the next ones, with empty rows."""
         self.index.add(customers, len(self.ids))
         self.ids.extend(customers)
-        while self._made < len(self.ids):
-            self._extend()
+        self.rows.make(len(self.ids))
+        if len(self.ids) > self._capacity:
+            self._grow(max(_FEWEST, 2 * len(self.ids)))
 
     def group(self, slots: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Sorted unique slots, and for each given slot its position among them (as `np.unique` with inverse).
@@ -224,15 +227,11 @@ class CustomerTable:
 
     def gather(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
         """(T, WIDTH) copy of the rows of T slots."""
-        rows = np.empty((len(slots), WIDTH))
-        for number, block in enumerate(self.blocks):
-            read(block, number << _BLOCK_BITS, slots, rows)
-        return rows
+        return self.rows.read(slots)
 
     def scatter(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
-        """Write (T, WIDTH) rows back to T slots."""
-        for number, block in enumerate(self.blocks):
-            write(block, number << _BLOCK_BITS, slots, rows)
+        """Write (T, WIDTH) rows back to T distinct slots."""
+        self.rows.write(slots, rows)
 
     def mark_dirty(self, slots: NDArray[np.int64]) -> None:
         """Say that these rows are newer than what was last written of them."""
@@ -240,19 +239,11 @@ class CustomerTable:
 
     def column(self, name: str) -> NDArray[np.float64]:
         """(len,) copy of one column; bit columns come as uint64 seen as float64 (`.view(np.uint64)`)."""
-        position = POSITION[name]
-        if not self.blocks:
-            return np.empty(0)
-        return np.concatenate([block[:, position] for block in self.blocks])[: len(self.ids)]
+        return self.span(name, 0, len(self.ids))
 
     def span(self, name: str, start: int, end: int) -> NDArray[np.float64]:
         """(end - start,) copy of one column of the slots from `start` to before `end`."""
-        position, found = POSITION[name], np.empty(end - start)
-        for number in range(start >> _BLOCK_BITS, (end + BLOCK - 1) >> _BLOCK_BITS):
-            first = number << _BLOCK_BITS
-            low, high = max(start, first), min(end, first + BLOCK)
-            found[low - start : high - start] = self.blocks[number][low - first : high - first, position]
-        return found
+        return self.rows.span(POSITION[name], start, end)
 
     def settle_carts(self, slots: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
         """Settle the carts of T slots that have one, and set the cart columns of their rows (T, WIDTH) in place."""
@@ -312,20 +303,14 @@ class CustomerTable:
         self._recent_max = max(_RECENT_FEW, len(self.recent_events) * 5 // 4)
         return freed
 
-    def _extend(self) -> None:
-        """Make the next `_FILL` rows."""
-        inside = self._made % BLOCK
-        if inside == 0:
-            self.blocks.append(np.empty((BLOCK, WIDTH)))
-        self.blocks[-1][inside : inside + _FILL] = EMPTY_ROW
-        self._made += _FILL
-        if self._made > self._capacity:
-            self._capacity = 2 * self._made
-            self._dirty = grown(self._dirty, self._capacity, fill=False)
-            self._mark = grown(self._mark, self._capacity, fill=0)
-            self.recent_events.grow(self._capacity)
-            self.recent_orders.grow(self._capacity)
-            self.carts.grow(self._capacity)
+    def _grow(self, capacity: int) -> None:
+        """Make room beside the rows for slots below `capacity`."""
+        self._capacity = capacity
+        self._dirty = grown(self._dirty, capacity)
+        self._mark = grown(self._mark, capacity)
+        self.recent_events.grow(capacity)
+        self.recent_orders.grow(capacity)
+        self.carts.grow(capacity)
 
 
 @compiled

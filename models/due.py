@@ -97,8 +97,9 @@ class DueTimes:
 
     def _grow(self, size: int) -> None:
         if size > len(self._times):
-            self._times = grown(self._times, max(1024, 2 * size), fill=NEVER)
-            self._is_near = grown(self._is_near, len(self._times), fill=False)
+            self._times = grown(self._times, max(1024, 2 * size))
+            self._is_near = grown(self._is_near, len(self._times))
+        self._times[self._size : size] = NEVER
         self._size = max(self._size, size)
 
 

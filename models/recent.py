@@ -40,19 +40,20 @@ class RecentIds:
         self._blocks: list[NDArray[np.uint64]] = []
         self._pointer: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._free: list[int] = []
-        self._used = 0
+        # Row 0 is nobody's and stays empty: who has no ids points there.
+        self._used = 1
 
     def __len__(self) -> int:
-        return self._used - len(self._free)
+        return self._used - 1 - len(self._free)
 
     def grow(self, capacity: int) -> None:
         """Make room for slots below `capacity`."""
-        self._pointer = grown(self._pointer, capacity, fill=-1)
+        self._pointer = grown(self._pointer, capacity)
 
     def get(self, slot: int) -> list[int]:
         """Return the packed ids of one customer, newest first."""
         pointer = int(self._pointer[slot])
-        if pointer < 0:
+        if pointer == 0:
             return []
         ids = self._blocks[pointer >> _BLOCK_BITS][pointer & (_BLOCK - 1)]
         return sorted((int(value) for value in ids[ids > 0]), reverse=True)
@@ -93,7 +94,7 @@ class RecentIds:
     def prune(self, last_seen_ms: NDArray[np.float64], oldest_watermark_ms: int) -> int:
         """Forget the sets of customers whose latest event is too old to matter; how many."""
         horizon = self._horizon_ms(oldest_watermark_ms)
-        old = np.flatnonzero((self._pointer[: len(last_seen_ms)] >= 0) & (last_seen_ms < horizon))
+        old = np.flatnonzero((self._pointer[: len(last_seen_ms)] > 0) & (last_seen_ms < horizon))
         self._release(old)
         return len(old)
 
@@ -101,7 +102,7 @@ class RecentIds:
         """Forget the set of slot `target`, and give it that of `source`, which then has none; the same slot: forget."""
         self._release(np.array([target]))
         if source != target:
-            self._pointer[target], self._pointer[source] = self._pointer[source], -1
+            self._pointer[target], self._pointer[source] = self._pointer[source], 0
 
     def _horizon_ms(self, oldest_watermark_ms: int) -> int:
         # One minute more, because ids know their time to the minute.
@@ -118,8 +119,8 @@ class RecentIds:
         return [*reused, *fresh]
 
     def _release(self, slots: NDArray[np.int64]) -> None:
-        self._free.extend(pointer for pointer in self._pointer[slots].tolist() if pointer >= 0)
-        self._pointer[slots] = -1
+        self._free.extend(pointer for pointer in self._pointer[slots].tolist() if pointer > 0)
+        self._pointer[slots] = 0
 
 
 @compiled
@@ -147,7 +148,7 @@ def _homeless(pointers: NDArray[np.int32], ids: NDArray[np.uint64]) -> NDArray[n
     found = np.empty(len(pointers), dtype=np.int64)
     count = 0
     for at in range(len(pointers)):
-        if pointers[at] < 0 and ids[at].any():
+        if pointers[at] == 0 and ids[at].any():
             found[count] = at
             count += 1
     return found[:count]

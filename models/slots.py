@@ -12,13 +12,14 @@ from models.compiled import compiled
 Cell = TypeVar("Cell", bound=np.generic)
 
 
-def grown(cells: NDArray[Cell], capacity: int, *, fill: bool | int) -> NDArray[Cell]:
-    """Copy `cells` into `capacity` of them, the new ones holding `fill`.
+def grown(cells: NDArray[Cell], capacity: int) -> NDArray[Cell]:
+    """Copy `cells` (n, ...) into `capacity` of them, the new ones 0.
 
-    >>> grown(np.array([3, 4]), 4, fill=-1).tolist()
-    [3, 4, -1, -1]
+    >>> grown(np.array([3, 4]), 4).tolist()
+    [3, 4, 0, 0]
     """
-    larger = np.full(capacity, fill, dtype=cells.dtype)
+    # Zeroed memory is given by the system when first written: what is not used yet costs nothing.
+    larger = np.zeros((capacity, *cells.shape[1:]), dtype=cells.dtype)
     larger[: len(cells)] = cells
     return larger
 

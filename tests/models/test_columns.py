@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import columns
+from models import columns, row_store
 from models.columns import COL, COLUMNS, EMPTY_ROW, FADING, WIDTH, CustomerTable
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(columns, "BLOCK", 2048)
-    monkeypatch.setattr(columns, "_BLOCK_BITS", 11)
+    monkeypatch.setattr(row_store, "BLOCK", 2048)
+    monkeypatch.setattr(row_store, "_BLOCK_BITS", 11)
 
 
 def _table(size: int) -> CustomerTable:
@@ -38,7 +38,7 @@ def test_a_known_customer_keeps_its_slot():
 @pytest.mark.usefixtures("small_blocks")
 def test_rows_gathered_and_scattered_over_blocks_are_those_of_their_slots():
     table = _table(5_000)
-    assert len(table.blocks) == 3
+    assert len(table.rows.blocks) == 3
     every = np.arange(5_000)
     matrix = np.tile(EMPTY_ROW, (5_000, 1))
     assert np.array_equal(table.gather(every), matrix)
