@@ -51,7 +51,7 @@ def kafka_context(settings: Settings) -> ssl.SSLContext:
 def faust_credentials(settings: Settings) -> Any:
     """Return what Faust's consumer is given; None for a plain connection."""
     # Faust is slow to import, and no command but the worker has it.
-    from faust.auth import SASLCredentials, SSLCredentials  # noqa: PLC0415
+    from faust.auth import SASLCredentials, SSLCredentials  # noqa: PLC0415 - imports Faust, which no command but `worker` needs
 
     options = kafka_options(settings)
     context = options.get("ssl_context")

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from models.catalogue import MODEL_FEATURES
 from schemas.snapshot import ModelSnapshot, Segment
 
 
-def make_snapshot(version: int, features: tuple[str, ...] = tuple(MODEL_FEATURES)) -> ModelSnapshot:
-    """Return a valid snapshot of two segments."""
+def make_snapshot(
+    version: int,
+    features: tuple[str, ...] = tuple(MODEL_FEATURES),
+    *,
+    centroids: Mapping[int, Sequence[float]] | None = None,
+    named: str = "segment {}",
+) -> ModelSnapshot:
+    """Return a valid snapshot: by id the `centroids` given, else two; `named` makes a name of an id."""
     width = len(features)
+    places = centroids or {number: [float(number)] * width for number in (1, 2)}
     return ModelSnapshot(
         format_version=1,
         version=version,
         created_at=0,
-        k=2,
+        k=len(places),
         features=list(features),
         mean=[0.0] * width,
         scale=[1.0] * width,
@@ -21,17 +30,17 @@ def make_snapshot(version: int, features: tuple[str, ...] = tuple(MODEL_FEATURES
         centroids=[
             Segment(
                 id=number,
-                name=f"segment {number}",
+                name=named.format(number),
                 words=[],
-                share=0.5,
+                share=1.0 / len(places),
                 size_sampled=1,
-                centroid=[float(number)] * width,
+                centroid=list(place),
                 weight=1.0,
             )
-            for number in (1, 2)
+            for number, place in places.items()
         ],
-        next_id=3,
-        lineage={"1": "segment 1", "2": "segment 2"},
+        next_id=max(places) + 1,
+        lineage={str(number): named.format(number) for number in places},
         learnt=1_000 * version,
         seed=1,
         halflife=0.01,
