@@ -104,15 +104,11 @@ def succeed(old: Segments, old_ids: Sequence[int], new: Segments, next_id: int) 
     >>> succeed(before, [3, 5], after, next_id=6).ids
     (5, 3)
     """
-    shared = _shared(old, new)
-    distances = np.sqrt(squared_distances(old.centroids, new.centroids))
-    apart = distances / np.minimum(_reach(old.centroids), FARTHEST)[:, None]
+    shared, apart = _shared(old, new), _apart(old, new)
     likeness = _likeness(shared, apart)
-    inherited: dict[int, int] = {}
-    matched = linear_sum_assignment(likeness + NEARNESS / (1.0 + apart), maximize=True)
-    for row, column in zip(*matched, strict=True):
-        if likeness[row, column] >= KEPT:
-            inherited[int(column)] = int(old_ids[row])
+    inherited = {
+        column: int(old_ids[row]) for row, column in _matched(likeness, apart) if likeness[row, column] >= KEPT
+    }
     ids: list[int] = []
     born: list[int] = []
     for column in range(len(new.centroids)):
@@ -123,6 +119,36 @@ def succeed(old: Segments, old_ids: Sequence[int], new: Segments, next_id: int) 
     died = sorted(set(old_ids) - set(kept))
     fates = tuple(_fates(shared, apart, list(old_ids), ids, frozenset(kept)))
     return Succession(tuple(ids), tuple(kept), tuple(born), tuple(died), next_id + len(born), fates)
+
+
+def go_on(old: Segments, old_ids: Sequence[int], new: Segments, next_id: int) -> Succession:
+    """Give the old ids to as many centroids that the old ones were continued to: none begins, none ends.
+
+    A centroid that a change drew to another's members goes on as that other.
+
+    >>> before = Segments(np.array([[0.0], [4.0]]), np.repeat([0, 1], 10))
+    >>> after = Segments(np.array([[4.0], [0.0]]), np.repeat([1, 0], 10))
+    >>> go_on(before, [3, 5], after, next_id=6).ids
+    (5, 3)
+    """
+    apart = _apart(old, new)
+    ids = list(old_ids)
+    for row, column in _matched(_likeness(_shared(old, new), apart), apart):
+        ids[column] = int(old_ids[row])
+    return Succession(tuple(ids), tuple(sorted(ids)), (), (), next_id)
+
+
+def _matched(likeness: Floats, apart: Floats) -> list[tuple[int, int]]:
+    """Pairs of an old row and a new one, of the greatest total overlap."""
+    rows, columns = linear_sum_assignment(likeness + NEARNESS / (1.0 + apart), maximize=True)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+def _apart(old: Segments, new: Segments) -> Floats:
+    """(m, k) distances of old and new centroids, in those of each old one to its nearest neighbour."""
+    distances = np.sqrt(squared_distances(old.centroids, new.centroids))
+    apart: Floats = distances / np.minimum(_reach(old.centroids), FARTHEST)[:, None]
+    return apart
 
 
 def _shared(old: Segments, new: Segments) -> Floats:

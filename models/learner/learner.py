@@ -270,13 +270,12 @@ class Learner:
         old = self._serving
         if old is None:
             succession = identity.first(found.k, self.lineage.next_id)
-        elif refined:
-            succession = Succession(old.ids, tuple(sorted(old.ids)), (), (), self.lineage.next_id)
         else:
             labels = squared_distances(scaled, found.centroids).argmin(axis=1)
             moved = identity.in_space_of(found.transform, old.transform, old.clusterer.centroids)
             before = Segments(moved, old.nearest(old.transform.apply(recent))[0])
-            succession = identity.succeed(before, old.ids, Segments(found.centroids, labels), self.lineage.next_id)
+            name = identity.go_on if refined else identity.succeed
+            succession = name(before, old.ids, Segments(found.centroids, labels), self.lineage.next_id)
         self.lineage.note(succession)
         weights = found.counts.astype(np.float64)
         self._serving = self._begin(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.learner.identity import Fate, Segments, first, in_space_of, succeed
+from models.learner.identity import Fate, Segments, first, go_on, in_space_of, succeed
 from models.learner.kmeans import squared_distances
 from models.transform import Transform
 
@@ -54,6 +54,23 @@ def test_a_split_keeps_the_id_for_one_half_and_the_other_came_out_of_it() -> Non
     found = succeed(segments(line(0.0, 10.0), people), [0, 1], segments(line(-1.0, 1.5, 10.0), people), 2)
     assert (found.ids, found.born, found.died) == ((0, 2, 1), (2,), ())
     assert found.fates == (Fate("split", 2, 0, 0.5),)
+
+
+def test_a_centroid_that_a_change_drew_to_the_members_of_another_goes_on_as_that_other() -> None:
+    people = people_at(0.0, 4.0, 10.0)
+    found = go_on(segments(line(0.0, 4.0, 10.0), people), [3, 1, 7], segments(line(4.1, 0.2, 10.0), people), 8)
+    assert (found.ids, found.kept, found.born, found.died, found.fates) == ((1, 3, 7), (1, 3, 7), (), (), ())
+
+
+@given(st.integers(0, 2**32), st.integers(1, 8), st.integers(0, 60))
+def test_centroids_that_go_on_have_all_the_ids_there_were(seed: int, k: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids, people = rng.choice(50, k, replace=False).tolist(), rng.normal(size=(count, 3))
+    old, new = segments(rng.normal(size=(k, 3)), people), segments(rng.normal(size=(k, 3)), people)
+    found = go_on(old, ids, new, 50)
+    assert sorted(found.ids) == list(found.kept) == sorted(ids)
+    assert found.next_id == 50
+    assert go_on(old, ids, old, 50).ids == tuple(ids)
 
 
 def test_a_merge_ends_one_id_and_says_where_its_members_went() -> None:
