@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stream.embedded.broker import broker as embedded_broker
 from stream.embedded.kafka import jars, kafka
@@ -33,6 +34,11 @@ SHOWN = (
 KAFKA_START_S = 60.0
 EITHER = (pytest.param("embedded", marks=pytest.mark.broker), pytest.param("kafka", marks=pytest.mark.kafka))
 """What proves delivery runs on the embedded broker and on Apache Kafka; the rest needs only the first."""
+
+
+# A slow machine makes no property false.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_report_header() -> str:

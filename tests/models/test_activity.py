@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import activity
@@ -23,13 +23,11 @@ def _ages(ring: np.ndarray) -> set[int]:
     return {age for age in range(384) if bits >> age & 1}
 
 
-@settings(deadline=None)
 @given(AGES)
 def test_a_ring_holds_the_ages_that_were_marked(ages):
     assert _ages(_ring(ages)) == ages
 
 
-@settings(deadline=None)
 @given(AGES, SHIFTS)
 def test_a_shifted_ring_holds_what_is_at_most_seven_days_old(ages, by):
     ring = _ring(ages)
@@ -37,7 +35,6 @@ def test_a_shifted_ring_holds_what_is_at_most_seven_days_old(ages, by):
     assert _ages(ring) == {age + by for age in ages if age + by < SLOTS}
 
 
-@settings(deadline=None)
 @given(AGES, SHIFTS)
 def test_sessions_are_runs_of_half_hours_in_the_last_seven_days(ages, aged):
     seen = {age for age in ages if age + aged < SLOTS}
@@ -45,7 +42,6 @@ def test_sessions_are_runs_of_half_hours_in_the_last_seven_days(ages, aged):
     assert activity.sessions(_ring(ages), aged) == runs
 
 
-@settings(deadline=None)
 @given(st.sets(st.one_of(st.integers(-3, 400), st.sampled_from([-(10**9), 335, 336, 10**9]))))
 def test_ages_outside_the_ring_are_left_out(ages):
     assert _ages(_ring(ages)) == {age for age in ages if 0 <= age < SLOTS}

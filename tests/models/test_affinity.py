@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import affinity
@@ -19,7 +19,6 @@ def labels_of(categories: list[int]) -> np.uint64:
     return labels
 
 
-@settings(deadline=None)
 @given(HASHES)
 def test_a_category_has_one_bucket_and_a_signature_that_is_not_nothing(category: int) -> None:
     place, sign = divmod(code(category), 1 << affinity.SIGNATURE_BITS)
@@ -27,7 +26,6 @@ def test_a_category_has_one_bucket_and_a_signature_that_is_not_nothing(category:
     assert 1 <= sign < 1 << affinity.SIGNATURE_BITS
 
 
-@settings(deadline=None)
 @given(st.lists(HASHES, max_size=20), st.randoms(), st.integers(0, 20))
 def test_labels_are_the_same_in_any_order_and_merge(categories, random, cut: int) -> None:
     expected = labels_of(categories)
@@ -44,7 +42,6 @@ def test_buckets_share_the_categories_of_a_shop_evenly() -> None:
     assert len({code(int(each)) for each in hashes[:100]}) >= 98
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e300), min_size=BUCKETS, max_size=BUCKETS))
 def test_the_effective_number_lies_between_one_and_the_buckets(weights: list[float]) -> None:
     found = effective(np.array(weights))

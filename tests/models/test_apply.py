@@ -20,7 +20,7 @@ CLASS_A = [feature.name for feature in FEATURES.values() if feature.trust == "A"
 ORDER_COUNTS = ["orders", "orders_hl7d", "orders_hl30d", "orders_hl180d", "average_order_value", "cart_to_order"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(histories(), st.data(), st.sampled_from([0, HOUR, 9 * DAY, 4_000 * DAY]))
 def test_a_batch_applied_at_once_equals_the_oracle_one_by_one(history, data, later):
     history = [replace(e, key=data.draw(st.sampled_from([None, b"c0"]))) if e.customer == "c0" else e for e in history]
@@ -28,19 +28,19 @@ def test_a_batch_applied_at_once_equals_the_oracle_one_by_one(history, data, lat
     assert differences(run, shop, START + later) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(histories(customers=1, span=20 * HOUR), st.data())
 def test_ids_that_evict_each_other_within_a_batch_equal_the_oracle(history, data):
     assert differences(applied(cuts(data.draw, history)), judged(history), START) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories(customers=2, kinds=[Kind.ORDER_LINE, Kind.PURCHASE, Kind.REFUND], most=80), st.data())
 def test_orders_lines_and_refunds_equal_the_oracle(history, data):
     assert differences(applied(cuts(data.draw, history)), judged(history), START + 90 * DAY) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**9).map(Random), st.integers(45, 130), st.data())
 def test_carts_that_overflow_equal_the_oracle_in_any_order(random, size, data):
     history = [_event(at, time=START + random.randrange(20 * DAY), **_some_operation(random)) for at in range(size)]
@@ -74,7 +74,7 @@ def test_a_cart_of_over_50_operations_says_that_it_is_truncated_until_it_is_boug
     assert (found["cart_items"], found["cart_truncated"]) == (0, 0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(histories(), st.randoms(use_true_random=False), st.data())
 def test_class_a_is_the_same_in_any_order_any_split_and_any_interleaving(history, random, data):
     history = unique(history)
@@ -85,7 +85,7 @@ def test_class_a_is_the_same_in_any_order_any_split_and_any_interleaving(history
     assert unlike(left, right, START + 40 * DAY, [*CLASS_A, *ORDER_COUNTS, "events", "custom"], slack) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(histories(customers=2, span=23 * HOUR, most=24), st.randoms(use_true_random=False), st.data())
 def test_class_b_is_the_same_in_any_order_within_a_day(history, random, data):
     # At most 12 events: fewer than 16 ids a customer, each then sent up to twice, byte for byte.
@@ -100,7 +100,7 @@ def test_class_b_is_the_same_in_any_order_within_a_day(history, random, data):
     assert left.totals["applied"] == len(once)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories(), st.data())
 def test_a_crash_and_a_replay_change_nothing(history, data):
     run, shop = applied(cuts(data.draw, history)), judged(history)
@@ -112,7 +112,7 @@ def test_a_crash_and_a_replay_change_nothing(history, data):
     assert differences(applied([history]), shop, START) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories(), st.data())
 def test_pruning_at_any_moment_changes_nothing(history, data):
     history = sorted(history, key=lambda event: event.time) if data.draw(st.booleans()) else history

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.clock import STEP_MS, StreamClock
@@ -55,7 +55,6 @@ def test_one_customer_alone_moves_a_gap_only_in_steps():
     assert clock.now(0) == START
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from("abcd")), min_size=1, max_size=30))
 def test_now_is_never_past_the_third_witness_by_over_a_step(events):
     times = [(START, "a"), *[(START + days * DAY, name) for days, name in events]]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import columns, row_store
@@ -82,7 +82,6 @@ def test_marking_dirty_reaches_only_those_slots():
     assert not table.dirty.any()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-1, 1_500), min_size=1, max_size=60))
 def test_grouping_is_unique_with_inverse_and_leaves_out_those_without_a_slot(slots):
     table = CustomerTable()

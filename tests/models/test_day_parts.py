@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import day_parts
@@ -37,7 +37,6 @@ def test_a_clock_changes_in_the_very_minute(zone: str) -> None:
         assert before.utcoffset() != at.utcoffset()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(FIRST_MS, LAST_MS), max_size=20))
 def test_an_event_is_read_the_same_among_any_others(times: list[int]) -> None:
     clock = local_clock("Europe/Berlin")
@@ -45,7 +44,6 @@ def test_an_event_is_read_the_same_among_any_others(times: list[int]) -> None:
     assert parts(np.array(times, np.int64), clock).tolist() == alone
 
 
-@settings(deadline=None)
 @given(st.integers(0, COUNTED_MAX - 1), st.integers(0, COUNTED_MAX - 1))
 def test_both_counts_fit_one_exact_number(nights: int, weekends: int) -> None:
     packed = nights * day_parts.counted(NIGHT) + weekends * day_parts.counted(WEEKEND)

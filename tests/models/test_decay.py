@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import decay
@@ -17,7 +17,6 @@ def _sum(times: list[int], cell: float, half_life: int) -> float:
     return math.fsum(decay.weight(decay.days_from_landmark(float(time), cell), half_life) for time in times)
 
 
-@settings(deadline=None)
 @given(TIMES, HALF_LIVES, st.integers(0, 10_000))
 def test_a_sum_reads_as_its_definition(times, half_life, later_days):
     last = max(times)
@@ -28,7 +27,6 @@ def test_a_sum_reads_as_its_definition(times, half_life, later_days):
     assert math.isclose(read, defined, rel_tol=1e-9, abs_tol=1e-120)
 
 
-@settings(deadline=None)
 @given(TIMES, HALF_LIVES, st.integers(1, 3))
 def test_moving_the_landmark_is_exact(times, half_life, cells):
     cell = decay.cell(float(max(times)))

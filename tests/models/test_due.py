@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.due import NEVER, WINDOW_MS, DueTimes
@@ -16,7 +16,6 @@ STEPS = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_who_is_due_is_taken_once_in_order_of_time_as_a_dictionary_says(
     steps: list[tuple[str, set[int], int]],

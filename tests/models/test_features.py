@@ -14,7 +14,7 @@ from tests.oracle.histories import START, histories, numbered, spread
 from tests.oracle.shop import DAY, Event
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories(), st.integers(-DAY, 9_000 * DAY))
 def test_every_feature_is_finite_and_never_negative(history, later):
     run = applied([history])
@@ -23,7 +23,7 @@ def test_every_feature_is_finite_and_never_negative(history, later):
     assert (values >= 0).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(histories(), st.permutations(tuple(FEATURES)))
 def test_features_are_the_same_in_any_order_and_choice(history, names):
     run = applied([history])

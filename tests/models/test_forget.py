@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import rows
@@ -17,7 +17,6 @@ def state(table: CustomerTable) -> dict[bytes, bytes]:
     return dict(rows.encode(table, np.arange(len(table))))
 
 
-@settings(deadline=None)
 @given(histories(customers=6, span=9 * DAY), st.sets(st.integers(0, 5)), st.data())
 def test_after_forgetting_some_the_others_are_as_if_these_had_never_been(
     history: list[Event], gone: set[int], data: st.DataObject

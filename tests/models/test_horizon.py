@@ -21,7 +21,7 @@ YARDSTICKS = Yardsticks(np.array([START, START + DAY]), np.array([1.0, 2.0]), np
 PERIOD = 1_000.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories(span=9 * DAY), st.integers(1, 5), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
 def test_nothing_moves_before_the_time_to_look_again(
     history: list[Event], version: int, margin: float, dwell_days: float
@@ -58,7 +58,7 @@ def test_nothing_moves_before_the_time_to_look_again(
             assert standing.tolist() == before.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories(span=9 * DAY))
 def test_between_events_each_feature_of_the_model_only_rises_or_only_falls(history: list[Event]) -> None:
     table = applied([history]).table

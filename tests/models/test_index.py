@@ -8,7 +8,7 @@ from models import index
 from models.index import SlotIndex
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.text(max_size=3), max_size=300, unique=True), max_size=8))
 def test_every_id_is_found_at_its_slot_and_no_other_is_found(parts):
     slots, known = SlotIndex(), {}

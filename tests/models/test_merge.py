@@ -17,7 +17,7 @@ CLASS_A = [feature.name for feature in FEATURES.values() if feature.trust == "A"
 ADDED = ["events", "custom", "orders", "orders_hl7d", "orders_hl30d", "orders_hl180d", "average_order_value"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(histories(customers=1, most=40), histories(customers=1, most=40), st.data())
 def test_two_merged_profiles_are_the_union_of_their_events(left, right, data):
     both = unique([*left, *right])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import pacing
@@ -67,7 +67,6 @@ def test_the_clock_meets_a_late_event_with_the_one_before_it_of_the_same_topic()
 GAPS = st.sampled_from([0, MINUTE, WAIT - 1, WAIT, 3 * WAIT])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(GAPS, st.sampled_from("abc"), st.booleans()), min_size=1, max_size=25))
 def test_between_two_events_of_a_cart_that_lie_a_wait_apart_there_is_always_a_cut_with_its_reminder_due(
     steps: list[tuple[int, str, bool]],

@@ -35,7 +35,7 @@ def _admit(ids: RecentIds, slot: list[int], time: list[int], hashes: list[int]) 
     return known
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(IDS, st.sets(st.integers(1, 79)))
 def test_ids_admitted_in_any_cut_repeat_as_the_definition_says(arrivals, cuts):
     ids = RecentIds(EVENT_WINDOW_MINUTES)
@@ -108,7 +108,6 @@ def test_pools_of_many_blocks_hold_the_same_as_one(monkeypatch):
     assert pools[0] == pools[1]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 60), max_size=16, unique=True), st.lists(st.integers(1, 60), max_size=16, unique=True))
 def test_merged_sets_are_the_newest_16_of_both(left, right):
     sets = [np.array([values + [0] * (KEPT - len(values))], dtype=np.uint64) for values in (left, right)]

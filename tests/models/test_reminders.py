@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.reminders import ABANDONED, NONE, OPEN
@@ -224,7 +224,6 @@ def lived(career: list[tuple[int, Event]], delays: tuple[int, ...]) -> tuple[Sho
     return shop, now
 
 
-@settings(deadline=None)
 @given(careers(late_use=False), st.sampled_from(((HALF_HOUR,), DELAYS)))
 def test_what_stands_in_the_end_is_what_the_oracle_reads_off_the_whole_history(
     career: list[tuple[int, Event]], delays: tuple[int, ...]
@@ -241,7 +240,6 @@ def test_what_stands_in_the_end_is_what_the_oracle_reads_off_the_whole_history(
     assert recovered == [(r.opened - START, r.number) for r in expected.recovered]
 
 
-@settings(deadline=None)
 @given(careers(late_use=True), st.sampled_from(((HALF_HOUR,), DELAYS)))
 def test_whatever_comes_late_no_reminder_stands_twice_and_no_silent_cart_is_forgotten(
     career: list[tuple[int, Event]], delays: tuple[int, ...]

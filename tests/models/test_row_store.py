@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models import row_store
@@ -30,7 +30,6 @@ def small(monkeypatch):
     monkeypatch.setattr(row_store, "_POOL_FIRST", 2)
 
 
-@settings(deadline=None)
 @given(WRITES)
 def test_rows_are_read_as_they_were_written_last_whatever_they_held_before(writes):
     store, expected = RowStore(EMPTY, SPARSE), np.tile(EMPTY, (31, 1))

@@ -38,7 +38,7 @@ def _rich() -> Run:
     return applied([numbered(events)])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories(), st.data())
 def test_rows_survive_the_round_trip_and_the_customers_go_on_as_if_nothing_happened(history, data):
     there = data.draw(st.integers(0, len(history)))
@@ -115,7 +115,7 @@ def test_rows_that_the_release_before_wrote_are_read_with_all_that_they_said():
     assert _all(_load(_all(table))) == _all(table)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_row_is_refused_by_name_or_read_but_never_crashes(data):
     ((key, value),) = _all(_rich().table)

@@ -17,13 +17,13 @@ CARTS = (Kind.ADD_TO_CART, Kind.ADD_TO_CART, Kind.REMOVE_FROM_CART)
 CLEAR = Operation(0, 0, 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(histories(), st.data())
 def test_every_column_that_events_decide_is_foretold(history, data) -> None:
     expect_foretold(history, data)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(events(customers=1, kinds=CARTS, span=20 * HOUR), min_size=40, max_size=90), st.data())
 def test_carts_of_more_operations_than_are_kept_are_foretold(history, data) -> None:
     keeping = [event for event in history if CLEAR not in event.operations]

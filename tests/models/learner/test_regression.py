@@ -63,7 +63,7 @@ def test_equal_seeds_give_equal_weights_and_members_differ() -> None:
     assert len({tuple(member) for member in one.weights.round(12).tolist()}) == MEMBERS
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.booleans()), min_size=1, max_size=40))
 def test_no_outcomes_make_weights_that_are_no_numbers(outcomes: list[tuple[float, bool]]) -> None:
     bag = Bag(1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
@@ -146,6 +147,36 @@ async def test_silence_moves_a_customer_with_reason_time_and_at_the_time_of_the_
     moved = [each for each in changes if each.customer_id == "c1"]
     assert [(each.current, each.reason) for each in moved] == [(4, "behaviour"), (9, "time")]
     assert moved[1].event_time == START_MS + 45 * MINUTE_MS
+
+
+async def test_a_sweep_that_waits_for_a_group_keeps_nobody_from_being_looked_at_within_it(
+    settings: Settings, client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        features, "of_rows", lambda said, now: 30.0 * (now - said[:, [COL.last_seen]] >= 30 * MINUTE_MS).astype(float)
+    )
+    minutely = settings.model_copy(update={"replay_step_s": 60})
+    async with owning(minutely, client) as partition:
+        partition.adopt(Served(model(), {4: "near", 9: "far"}))
+        await work(partition, views(0, ["c1"]))
+        await partition.lock.acquire()
+        group = shopping(1, ("c2", "view_item", 20), ("c2", "view_item", 40), ("c2", "view_item", 60))
+        # First the group waits for the lock, then the sweep.
+        waiting = [asyncio.create_task(work(partition, group))]
+        await turns()
+        waiting.append(asyncio.create_task(partition.sweep.once(0.0)))
+        await turns()
+        partition.lock.release()
+        await asyncio.gather(*waiting)
+    changes = [SegmentChanged.model_validate_json(record.value) for record in await read(settings, SEGMENT_CHANGES)]
+    (moved,) = [each for each in changes if each.customer_id == "c1" and each.reason == "time"]
+    assert moved.event_time == START_MS + 40 * MINUTE_MS
+
+
+async def turns() -> None:
+    """Let every task that can run come to where it waits."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 async def test_a_sweep_with_nobody_due_writes_nothing(settings: Settings, client: redis.asyncio.Redis) -> None:
