@@ -23,6 +23,8 @@ CUSTOMERS = 20_000
 WARM_UP_S, SECONDS = 6, 10
 CARTS = 200_000
 MINUTE_MS = 60_000
+LEAD_MS = 45_000
+"""Time to start a worker that has all carts before the first of them is due."""
 NEVER_S = "60"
 """The longest period: within a measurement there is no sweep."""
 
@@ -30,15 +32,21 @@ NEVER_S = "60"
 def latency(broker: str) -> Iterator[dict[str, Any]]:
     """Alternate workers that sweep each second with workers that do not, under the same load."""
     found: dict[str, list[float]] = {"1": [], NEVER_S: []}
+    spent: dict[str, list[float]] = {"1": [], NEVER_S: []}
     with lab(broker) as here:
         here.preload(shop(100_000, CUSTOMERS))
         for sweep_s in ("1", NEVER_S, "1", NEVER_S):
-            with here.worker(LIVESEGMENT_METRICS_INTERVAL_S="1", LIVESEGMENT_SWEEP_S=sweep_s), _feeding(here):
+            environment = {"LIVESEGMENT_METRICS_INTERVAL_S": "1", "LIVESEGMENT_SWEEP_S": sweep_s}
+            with here.worker(**environment) as worker, _feeding(here):
                 time.sleep(WARM_UP_S)
-                began_ms = time.time() * 1000
+                began_ms, cpu_s = time.time() * 1000, worker.cpu_s()
                 time.sleep(SECONDS)
-                found[sweep_s] += readings(here, began_ms, time.time() * 1000)["event_to_redis_p99_ms"]
+                cpu_s = worker.cpu_s() - cpu_s
+                said = readings(here, began_ms, time.time() * 1000)
+            found[sweep_s] += said["event_to_redis_p99_ms"]
+            spent[sweep_s].append(cpu_s / sum(said["events_per_s"]) * 1e6)
     with_s, without_s = (round(statistics.median(found[sweep_s]), 2) for sweep_s in ("1", NEVER_S))
+    with_us, without_us = (round(statistics.mean(spent[sweep_s]), 1) for sweep_s in ("1", NEVER_S))
     yield {
         "stage": "sweep_latency",
         "events": RATE_PER_S * SECONDS * 4,
@@ -46,13 +54,16 @@ def latency(broker: str) -> Iterator[dict[str, Any]]:
         "event_to_redis_p99_ms_with_sweep": with_s,
         "event_to_redis_p99_ms_without": without_s,
         "ratio": round(with_s / without_s, 3),
+        "cpu_us_per_event_with_sweep": with_us,
+        "cpu_us_per_event_without": without_us,
+        "cpu_ratio": round(with_us / without_us, 3),
     }
 
 
 def storm(broker: str) -> Iterator[dict[str, Any]]:
     """Fill 200,000 carts that fall due in the same minute, on the system's clock, while others go on shopping."""
     with lab(broker) as here:
-        delay_s, due_from_ms = 60, int(time.time() * 1000) + 65_000
+        delay_s, due_from_ms = 60, int(time.time() * 1000) + LEAD_MS
         carts = _carts(due_from_ms - delay_s * 1000)
         environment = {
             "LIVESEGMENT_METRICS_INTERVAL_S": "1",
