@@ -157,22 +157,21 @@ def _take(table: CustomerTable, batch: EventBatch, late: NDArray[np.bool_], grou
     one_event.see_products(became, batch.item_event, batch.item_product, row, bits)
     if len(batch.category):
         one_event.see_categories(became, batch.category_event, batch.category, batch.time_ms, row, rows, bits)
-        _name_categories(table, batch, became, touched[row])
+        _name_categories(table, batch, became, group)
     table.recent_events.put(touched, event_ids)
     if has_orders:
         table.recent_orders.put(touched, order_ids)
     return became
 
 
-def _name_categories(
-    table: CustomerTable, batch: EventBatch, became: NDArray[np.int8], slots: NDArray[np.int64]
-) -> None:
-    """Keep the names of categories that were never met, each with the customer of (E,) slots who brought it."""
+def _name_categories(table: CustomerTable, batch: EventBatch, became: NDArray[np.int8], group: _Group) -> None:
+    """Keep the names of categories that were never met, each with the customer who brought it."""
+    touched, row, _ = group
     for category in sorted(table.categories.unknown(batch.category_names)):
         events = batch.category_event[batch.category == category]
         brought = events[became[events] == APPLIED]
         if len(brought):
-            table.categories.bring(int(slots[brought[0]]), category, batch.category_names[category])
+            table.categories.bring(int(touched[row[brought[0]]]), category, batch.category_names[category])
 
 
 def _settle_carts(

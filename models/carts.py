@@ -83,7 +83,7 @@ class Carts:
         """
         blobs = [self.blobs[slot] for slot in slots.tolist()]
         words = np.frombuffer(bytearray().join(blobs), dtype="<i8").astype(np.int64, copy=False)
-        lengths = np.fromiter(map(len, blobs), np.int64, len(blobs)) // 8
+        lengths = np.array([len(blob) // 8 for blob in blobs], np.int64)
         views = np.zeros((len(blobs), len(CartView._fields)))
         starts, ends = _settle(words, lengths, last_seen_ms, last_order_ms, views)
         # Nearly all carts are canonical already: an operation was added at the end.

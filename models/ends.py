@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from models.batch import EventBatch
 from models.carts import Carts
 from models.columns import COL
+from models.compiled import compiled
 from models.one_event import APPLIED
 from models.reminders import NOTHING_ENDED, Ended
 from schemas.kinds import Kind
@@ -22,7 +23,7 @@ def find(carts: Carts, batch: EventBatch, became: NDArray[np.int8], group: Group
     What an order line brings is the money of all lines of its order in the batch.
     """
     touched, row, rows = group
-    reminded: NDArray[np.bool_] = np.logical_or.reduce(rows[:, COL.told_due1 : COL.told_due3 + 1] > 0, axis=1)
+    reminded = _reminded(rows)
     if not reminded.any():
         return NOTHING_ENDED
     first: dict[int, tuple[float, bool, float]] = {}
@@ -46,6 +47,15 @@ def find(carts: Carts, batch: EventBatch, became: NDArray[np.int8], group: Group
     places = sorted(first)
     at_ms, bought, money = zip(*(first[at] for at in places), strict=True)
     return Ended(touched[places], np.array(at_ms), np.array(bought), np.array(money))
+
+
+@compiled
+def _reminded(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(T,) of whom a reminder stands."""
+    found = np.empty(len(rows), dtype=np.bool_)
+    for at in range(len(rows)):
+        found[at] = rows[at, COL.told_due1] > 0 or rows[at, COL.told_due2] > 0 or rows[at, COL.told_due3] > 0
+    return found
 
 
 def _changed(

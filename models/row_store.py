@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.compiled import compiled
 from models.slots import grown
 
-_BLOCK_BITS = 16
+_BLOCK_BITS = 17
 BLOCK = 1 << _BLOCK_BITS
 """Rows of one block. Growth never copies one; its memory is only taken as rows are made, `_FILL` at a time; few blocks
 are quick to gather from."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models import day_parts, features
+from models import day_parts, features, money
 from models.apply import Watermarks, apply
 from models.assign import Model, assign
 from models.batch import EventBatch
@@ -28,6 +28,7 @@ def warm() -> None:
     watermarks = apply(table, batch, Watermarks(), lambda _customer, _key: True).watermarks
     rows = apply(table, _batch([Kind.ADD_TO_CART, Kind.VIEW_ITEM], _NOW_MS), watermarks, lambda _c, _k: True).rows
     table.prune(watermarks.oldest)
+    money.rounded(np.ones(1), 1.0)
     vectors = features.of_rows(rows, _NOW_MS)
     centroids = Transform.fit(vectors).apply(vectors)
     model = Model(

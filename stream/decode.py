@@ -15,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -130,11 +130,11 @@ class Decoder:
             run.chunk(start)
         decoded = {}
         for partition, start, end, batch in run.by_partition():
-            letters = run.letters(start, end)
+            letters, names = run.letters(start, end), _between(extractor.custom, start, end)
             decoded[partition] = Decoded(
                 batch=batch,
                 letters=letters,
-                custom=self._first_names(Counter(_between(extractor.custom, start, end))),
+                custom=self._first_names(Counter(names)) if names else Counter(),
                 without_id=len(_between(run.without_id, start, end)),
                 undecodable=sum(letter.reason in UNDECODABLE for letter in letters),
             )
@@ -184,21 +184,25 @@ class _Run:
     def by_partition(self) -> Iterator[tuple[int, int, int, EventBatch]]:
         """Yield each partition, the places where its records start and end, and its events."""
         bounds = [*self._starts, len(self.records)]
-        places = self._extractor.places()
-        cuts = np.searchsorted(places, bounds)
-        batch = self._extractor.batch(
-            source=np.repeat(np.array([portion.source for portion in self._portions], np.int8), np.diff(cuts)),
-            offset=_joined([_offsets(portion.records) for portion in self._portions if portion.records])[places],
-            keys=[self.records[place].key for place in places.tolist()],
-        )
+        places, records, cuts = self._extractor.places(), self.records, bounds
+        offset = _joined([_offsets(portion.records) for portion in self._portions if portion.records])
+        if len(places) < len(records):
+            cuts = np.searchsorted(places, bounds).tolist()
+            offset, records = offset[places], [records[place] for place in places.tolist()]
+        source = np.empty(len(places), np.int8)
+        for portion, (start, end) in zip(self._portions, pairwise(cuts), strict=True):
+            source[start:end] = portion.source
+        batch = self._extractor.batch(source=source, offset=offset, keys=[record.key for record in records])
         at = 0
         for partition, portions in groupby(self._portions, key=_PLACE):
             end = at + len(list(portions))
-            yield partition, bounds[at], bounds[end], batch.cut(int(cuts[at]), int(cuts[end]))
+            yield partition, bounds[at], bounds[end], batch.cut(cuts[at], cuts[end])
             at = end
 
     def letters(self, start: int, end: int) -> list[Letter]:
         """Return the letters of the records between two places."""
+        if not self._refused:
+            return []
         self._refused.sort(key=_PLACE)
         letters = []
         for place, refusal in self._refused[_range(self._refused, start, end)]:
@@ -305,7 +309,7 @@ def _offsets(records: Sequence[Record]) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def _between(found: Sequence[tuple[int, T]], start: int, end: int) -> list[T]:
     """Return what was found from place `start` to before `end`."""
-    return [what for _, what in found[_range(found, start, end)]]
+    return [what for _, what in found[_range(found, start, end)]] if found else []
 
 
 def _range(found: Sequence[tuple[int, Any]], start: int, end: int) -> slice:

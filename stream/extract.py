@@ -61,7 +61,7 @@ class Extractor:
         ordering = Orders.select(kinds)
         orders = list(compress(events, ordering))
         whole, computed = self._orders.compute(orders)
-        refused = self._refuse_statics(customers, time_ms)
+        refused = self._refuse_statics(customers, times)
         refused |= self._refuse_currencies(events, kinds)
         if computed and max(computed.values()) > MINOR_MAX:
             positions = list(compress(range(size), ordering))
@@ -117,10 +117,11 @@ class Extractor:
             category_names=items.category_names,
         )
 
-    def _refuse_statics(self, customers: Sequence[str], time_ms: NDArray[np.int64]) -> dict[int, Refusal]:
+    def _refuse_statics(self, customers: Sequence[str], times: Sequence[int]) -> dict[int, Refusal]:
         """Find events ahead of the clock, and NUL in customer ids, which costs less here than as a pattern each."""
         refused: dict[int, Refusal] = {}
-        if int(time_ms.max()) > self._time_max_ms:
+        if max(times) > self._time_max_ms:
+            time_ms = np.array(times)
             ahead = np.flatnonzero(time_ms > self._time_max_ms).tolist()
             refused |= dict.fromkeys(ahead, Refusal("future", "event_time: ahead of the clock"))
         if "\0" in "".join(customers):

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from models import money
 from schemas.fields import CATEGORY_CHARS_MAX, MONEY_MAX
 from schemas.kinds import Kind
-from schemas.money import CLEAR_FRACTION, CLEAR_MINOR, MINOR_MAX, exact_minor_units, minor_units
+from schemas.money import MINOR_MAX, exact_minor_units, minor_units
 
 Fields = dict[str, Any]
 
@@ -45,13 +46,9 @@ def minor_array(amounts: list[float], digits: int) -> NDArray[np.int64]:
     """Round amounts to minor units as `schemas.money.minor_units` rounds one; signs are dropped."""
     if not amounts:
         return np.empty(0, np.int64)
-    near = np.abs(np.array(amounts, np.float64)) * 10.0**digits
-    rounded = np.rint(near)
-    minor: NDArray[np.int64] = rounded.astype(np.int64)
-    clear = (np.abs(near - rounded) < CLEAR_FRACTION) & (near < CLEAR_MINOR)
-    if not clear.all():
-        for at in np.flatnonzero(~clear).tolist():
-            minor[at] = exact_minor_units([(abs(amounts[at]), 1)], digits)
+    minor, unclear = money.rounded(np.array(amounts, np.float64), 10.0**digits)
+    for at in unclear.tolist():
+        minor[at] = exact_minor_units([(abs(amounts[at]), 1)], digits)
     return minor
 
 
