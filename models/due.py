@@ -67,11 +67,14 @@ class DueTimes:
         come = times <= now_ms
         if np.count_nonzero(come) > most:
             come = times <= np.partition(times[come], most)[most]
-        taken = near[come][np.lexsort((near[come], times[come]))[:most]]
+        places = np.flatnonzero(come)
+        places = places[np.lexsort((near[places], times[places]))[:most]]
+        taken = near[places]
         self._times[taken] = NEVER
-        rest = near[self._times[near] < self._reach_ms]
-        self._is_near[near] = False
-        self._is_near[rest] = True
+        stays = times < self._reach_ms
+        stays[places] = False
+        self._is_near[near[~stays]] = False
+        rest = near[stays]
         self._near = [rest] if rest.size else []
         return taken
 

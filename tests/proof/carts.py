@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from models.batch import SOURCES
@@ -42,7 +42,9 @@ class Told:
 class Careers:
     """Customers `c0`, `c1`... All that is random comes from the seed."""
 
-    def __init__(self, seed: int, customers: int) -> None:
+    def __init__(self, seed: int, customers: int, apart: Callable[[str], bool]) -> None:
+        """`apart`: whose orders come by the topic of orders; all else of all customers by the other one."""
+        self._apart = apart
         self._rng = random.Random(seed)
         self._made = 0
         self.by_customer: dict[str, list[Event]] = {}
@@ -99,7 +101,7 @@ class Careers:
             time_ms,
             kind,
             spread(number),
-            source=int(kind is Kind.PURCHASE),
+            source=int(kind is Kind.PURCHASE and self._apart(customer)),
             operations=operations,
             amount=amount if kind is Kind.PURCHASE else 0,
         )

@@ -1,4 +1,4 @@
-"""Ten thousand carts over SIGKILLs and rebalances: each reminder once, none of what was bought in time."""
+"""Carts over SIGKILLs and rebalances: each reminder once, none of what was bought in time."""
 
 from __future__ import annotations
 
@@ -10,95 +10,93 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from schemas.cart_trigger import CartTrigger
-from schemas.kinds import Kind
 from schemas.topics import CART_TRIGGERS, CLICKSTREAM
 from stream.embedded.kafka import jars
 from stream.errors import EmbeddedFailed
 from stream.partitioner import partition_of
 from stream.settings import Settings
 from tests.oracle.abandoned import ending
-from tests.oracle.shop import Event
 from tests.proof.carts import MINUTE_MS, Careers, clock
 from tests.proof.house import House
 
-pytestmark = [pytest.mark.kafka, pytest.mark.acceptance, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
-CUSTOMERS = 7_000
-CARTS = 10_000
-PORTIONS = 12
+FEW, MANY = 1_000, 7_000
+"""Customers: of `MANY`, 10,000 carts."""
+CARTS_EACH = 10 / 7
+SIZES = (FEW, pytest.param(MANY, marks=pytest.mark.acceptance))
+PORTIONS = 8
+PARTITIONS = 4
+RESENT = "triggers_acked=kill:3"
+"""The first worker ends where triggers are sent and it has noted nowhere that they are."""
 DELAYS_MS, GRACE_MS = (30 * MINUTE_MS, 120 * MINUTE_MS), MINUTE_MS
 ENVIRONMENT = {
     "LIVESEGMENT_CART_REMINDERS_S": "1800,7200",
     "LIVESEGMENT_CART_GRACE_S": "60",
     "LIVESEGMENT_SESSION_TIMEOUT_S": "6",
-    "LIVESEGMENT_GROUP_MAX_RECORDS": "500",
+    "LIVESEGMENT_GROUP_MAX_RECORDS": "200",
 }
 DAY_MS = 24 * 60 * MINUTE_MS
 
 
-def test_of_ten_thousand_carts_each_abandoned_one_is_told_once_on_apache_kafka(tmp_path: Path) -> None:
+@pytest.mark.parametrize("customers", SIZES)
+def test_each_abandoned_cart_is_told_once_on_apache_kafka(tmp_path: Path, customers: int) -> None:
     try:
         jars()
     except EmbeddedFailed as error:
         pytest.skip(str(error))
-    told_as_the_oracle_says(tmp_path, "kafka")
+    told_as_the_oracle_says(tmp_path, "kafka", customers)
 
 
-def test_of_ten_thousand_carts_each_abandoned_one_is_told_once_on_the_embedded_broker(tmp_path: Path) -> None:
-    told_as_the_oracle_says(tmp_path, "embedded")
+@pytest.mark.parametrize("customers", SIZES)
+def test_each_abandoned_cart_is_told_once_on_the_embedded_broker(tmp_path: Path, customers: int) -> None:
+    told_as_the_oracle_says(tmp_path, "embedded", customers)
 
 
-def told_as_the_oracle_says(folder: Path, kafka: Literal["kafka", "embedded"]) -> None:
-    careers = Careers(6, CUSTOMERS)
-    with House(folder, kafka=kafka, workers=2, proxies=False, **ENVIRONMENT) as house:
+def told_as_the_oracle_says(folder: Path, kafka: Literal["kafka", "embedded"], customers: int) -> None:
+    careers = Careers(6, customers, apart)
+    with House(folder, kafka=kafka, workers=0, proxies=False, **ENVIRONMENT) as house:
+        assert house.settings.partitions == PARTITIONS
+        house.workers.plans.extend([RESENT] * 2)
+        house.workers.resize(2)
         for number, portion in enumerate(careers.slices(PORTIONS)):
             house.job.send(portion)
             disturb(house, number)
         now_ms = careers.end_ms + DAY_MS
         others = [f"clock-{number}" for number in range(64)]
-        partitions = house.settings.partitions
-        assert len({partition_of("murmur2", name.encode(), partitions) for name in others}) == partitions
+        assert len({partition_of("murmur2", name.encode(), PARTITIONS) for name in others}) == PARTITIONS
         house.job.send({CLICKSTREAM: clock(others, now_ms)})
-        house.settle()
-        expected = {name: ending(events, DELAYS_MS, GRACE_MS, now_ms) for name, events in careers.by_customer.items()}
-        count = sum(len(each.reminders) for each in expected.values())
+        house.settle(600)
         reader = Reader(house.settings)
-        house.until(lambda: reader.read() or len(reader.standing) > count * 0.98, 60, f"{count} reminders that stand")
         # Whatever a sweep still had to say, it has said.
         reader.settle()
         killed = len(house.workers.exits)
-    assert sum(each.carts for each in expected.values()) >= CARTS
+    expected = {name: ending(events, DELAYS_MS, GRACE_MS, now_ms) for name, events in careers.by_customer.items()}
+    assert sum(each.carts for each in expected.values()) >= customers * CARTS_EACH
     assert killed >= PORTIONS // 2
-    read = {
-        (name, reminder.opened, reminder.number): reminder.due
-        for name, each in expected.items()
-        for reminder in each.reminders
-    }
-    assert reader.standing.keys() <= read.keys()
-    # The topics are read at their own pace. An order that is read after a cart was over, and would have split it, says
-    # that there were two carts; but of one that is over nobody is reminded any more.
-    missing = read.keys() - reader.standing.keys()
-    assert [place for place in missing if not split(careers.by_customer[place[0]], place[1])] == []
-    assert len(missing) <= len(read) // 50
-    differ = [place for place, due in reader.standing.items() if read[place] != due and place[0] not in careers.late]
-    assert [place for place in differ if not split(careers.by_customer[place[0]], place[1])] == []
-    recovered = {
-        (name, recovery.opened): (recovery.number, recovery.value)
-        for name, each in expected.items()
-        for recovery in each.recovered
-    }
-    found = {cart: said for cart, said in reader.recovered.items() if (*cart, said[0]) in reader.standing}
-    assert found.items() <= recovered.items()
-    assert [cart for cart in recovered.keys() - found.keys() if (*cart, 1) not in missing] == []
+    together = {name: each for name, each in expected.items() if not apart(name)}
+    read = {(name, told.opened, told.number): told.due for name, each in together.items() for told in each.reminders}
+    standing = {place: due for place, due in reader.standing.items() if place[0] in together}
+    assert standing.keys() == read.keys()
+    # An order told late can make another cart of what was one, whose silence is then counted from its last use.
+    assert [place for place, due in standing.items() if read[place] != due and place[0] not in careers.late] == []
+    recovered = {(name, it.opened): (it.number, it.value) for name, each in together.items() for it in each.recovered}
+    # A recovery whose reminder was withdrawn afterwards did not happen.
+    found = {cart: said for cart, said in reader.recovered.items() if (*cart, said[0]) in standing}
+    assert found == recovered
     # Else nothing was proved about what arrives late, and about what is sent again.
-    assert reader.kinds["withdrawn"] > 100
-    assert len(found) > 1_000
+    assert reader.kinds["withdrawn"] > customers // 70
+    assert len(found) > customers // 14
     assert reader.repeats > 0
 
 
-def split(events: list[Event], opened: int) -> bool:
-    """Whether an order came before a cart that was opened then."""
-    return any(event.kind is Kind.PURCHASE and event.time < opened for event in events)
+def apart(customer: str) -> bool:
+    """Whether a customer's orders come by a topic of their own, in half of the partitions.
+
+    Topics are read at their own pace, and both move their partition's clock. So what is told of these customers depends
+    on it: an order that is read before the cart was filled ends no cart. There only the reader's rules are checked.
+    """
+    return partition_of("murmur2", customer.encode(), PARTITIONS) < PARTITIONS // 2
 
 
 def disturb(house: House, number: int) -> None:
