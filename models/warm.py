@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models import day_parts, features, money
+from models import day_parts, features, money, reminders
+from models.agenda import Agenda
 from models.apply import Watermarks, apply
 from models.assign import Model, assign
 from models.batch import EventBatch
 from models.catalogue import MODEL_FEATURES
 from models.columns import CustomerTable
+from models.judge import Rules
+from models.reminders import Timers
 from models.standing import Yardsticks, standings
 from models.transform import Transform
 from schemas.kinds import Kind
@@ -22,7 +26,7 @@ _LONG_AGO_MS = _NOW_MS - 3_000 * 86_400_000
 
 
 def warm() -> None:
-    """Take two customers through `apply`, `features` and `assign`: under a second from disk, 20 s to compile."""
+    """Take two customers through all of it: a second where the code is on disk, half a minute to compile."""
     table = CustomerTable()
     batch = _batch([Kind.ADD_TO_CART, Kind.PURCHASE], _LONG_AGO_MS)
     watermarks = apply(table, batch, Watermarks(), lambda _customer, _key: True).watermarks
@@ -40,10 +44,24 @@ def warm() -> None:
         centroids=centroids,
         row_of=np.full(len(centroids) + 2, len(centroids)),
     )
-    edges = np.zeros(4)
-    standings(rows, Yardsticks(edges, edges, edges, 1.0), float(_NOW_MS))
     held = np.zeros(len(vectors), np.int64)
     assign(model, vectors, held, rows[:, 0], float(_NOW_MS), margin=0.1, dwell_ms=0.0)
+    _let_time_pass(table, rows, model)
+
+
+def _let_time_pass(table: CustomerTable, rows: NDArray[np.float64], model: Model) -> None:
+    edges = np.zeros(4)
+    yardsticks = Yardsticks(edges, edges, edges, 1.0)
+    standings(rows, yardsticks, float(_NOW_MS))
+    timers = Timers((1.0, 2.0, 3.0), 4.0, 5.0)
+    slots, later_ms = np.arange(len(rows)), _NOW_MS + 10
+    agenda = Agenda(timers, Rules(0.1, 0.0), 1.0)
+    agenda.note(slots, rows, _NOW_MS)
+    agenda.plan(slots, rows, _NOW_MS, model, yardsticks)
+    agenda.take(later_ms)
+    reminders.states(rows, later_ms, timers)
+    reminders.remind(rows, later_ms, timers, np.zeros(len(rows), np.bool_))
+    table.carts.emptied(0, 0.0, 0.0)
 
 
 def _batch(kinds: list[Kind], time_ms: int) -> EventBatch:

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 import models
-from models import compiled, features
+from models import compiled, features, reminders
+from models.agenda import Agenda
 from models.assign import assign
+from models.judge import Rules
 from models.warm import warm
+from stream.settings import load
 from tests.models.test_assign import model_of, raw
 from tests.oracle.compare import Run
 from tests.oracle.histories import START, numbered, spread
@@ -57,6 +60,15 @@ def test_a_warm_process_compiles_nothing_for_its_events() -> None:
     features.read(run.table, np.arange(2), START + 3_000 * DAY)
     model = model_of([[0.0, 0, 0], [2.0, 0, 0]])
     assign(model, raw(model, [[1.0, 0, 0]]), np.array([0]), np.array([1.5]), 2.5, margin=0.1, dwell_ms=9.0)
+    slots, now_ms = np.arange(2), START + 3_000 * DAY
+    rows = run.table.gather(slots)
+    timers = load().cart_timers
+    agenda = Agenda(timers, Rules(0.1, 0.0), 1_000.0)
+    agenda.note(slots, rows, now_ms)
+    agenda.plan(slots, rows, now_ms, None, None)
+    agenda.take(now_ms + DAY)
+    reminders.states(rows, now_ms, timers)
+    reminders.remind(rows, now_ms, timers, np.zeros(2, np.bool_))
     assert {name: len(function.signatures) for name, function in _functions().items()} == before
 
 
