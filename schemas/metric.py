@@ -28,6 +28,7 @@ MetricName = Literal[
     "records_rechecked",
     "records_repaired",
     "customers",
+    "category_names",
     "segment_customers",
     "lag_records",
     "event_to_redis_p50_ms",
@@ -91,6 +92,9 @@ METRICS: dict[MetricName, MetricInfo] = {
     "records_rechecked": MetricInfo("records", "Records offered to Redis again."),
     "records_repaired": MetricInfo("records", "Records among them that Redis had lost."),
     "customers": MetricInfo("customers", "Customers known in the partition."),
+    "category_names": MetricInfo(
+        "categories", "Product categories of the partition that have a name; from 2,000 on further ones have none."
+    ),
     "segment_customers": MetricInfo("customers", "Customers in a segment (labels `segment`, `name`)."),
     "lag_records": MetricInfo("records", "Records of the partition not yet read."),
     "event_to_redis_p50_ms": MetricInfo("ms", "From produce to Redis, median since the last report."),
@@ -107,7 +111,7 @@ METRICS: dict[MetricName, MetricInfo] = {
     "drift_alarms": MetricInfo(
         "alarms",
         "Changes in the distance of customers to their nearest centroid (ADWIN). The only drift that acts: a "
-        "challenger is made of the vectors since, and adopted if it is at least 2 % better.",
+        "challenger is made of the vectors since, and adopted if it is clearly better.",
     ),
     "drift_feature_changes": MetricInfo(
         "changes", "Changes in a feature since the model was adopted (ADWIN, label `feature`). A daily rhythm counts."

@@ -135,6 +135,7 @@ class Reporter:
     def _of_partition(self, number: int, partition: Partition) -> Iterator[Reading]:
         labels = {"partition": str(number)}
         yield "customers", len(partition.table), labels
+        yield "category_names", len(partition.table.categories.names), labels
         yield "dirty_customers", int(np.count_nonzero(partition.table.dirty)), labels
         yield "recovery_s", partition.recovery_s, labels
         for topic, position in partition.positions.items():

@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         2000, ge=100, le=1_000_000, description="Vectors learnt between two published models."
     )
     margin: float = Field(
-        0.2,
+        0.1,
         ge=0.0,
         le=0.9,
         description="A customer moves only to a centroid nearer by this share than the present one.",

@@ -32,11 +32,10 @@ YOUNG_GAIN = 0.003
 REFINED_GAIN = 0.005
 """Least share of the squared error that either must save over the serving model, what flatters it left out."""
 
-SURE = 3.0
-"""Standard errors by which a gain must differ from nothing."""
-
-YOUNG_SURE = 1.0
-"""The same while the model is young."""
+SURE = 1.0
+"""Standard errors by which a gain must differ from nothing. With 3 a model stayed in an optimum 1 % worse than batch's
+in 3 of 20 seeds on Online Retail, with 1 in one; over 80,000 vectors at rest a fresh one then won 4 times in 5 seeds,
+not once."""
 
 RESTARTS = 10
 
@@ -75,9 +74,8 @@ def challenge(
     refined = _finished(scaled, scale, serving)
     continued, anew = (_errors(scaled, some.centroids) for some in (refined, fresh))
     flattery = FLATTERY * len(centroids) / len(vectors)
-    sure = YOUNG_SURE if young else SURE
-    gains = [_gain(held, some, sure) - flattery for some in (continued, anew)]
-    between = _gain(continued, anew, sure)
+    gains = [_gain(held, some) - flattery for some in (continued, anew)]
+    between = _gain(continued, anew)
     if fresh.k == len(centroids) and between >= (YOUNG_GAIN if young else FRESH_GAIN) and gains[1] >= REFINED_GAIN:
         return Challenge("fresh", fresh, gains[1])
     if gains[0] >= REFINED_GAIN:
@@ -90,11 +88,11 @@ def _errors(scaled: Floats, centroids: Floats) -> Floats:
     return squared
 
 
-def _gain(before: Floats, after: Floats, sure: float) -> float:
+def _gain(before: Floats, after: Floats) -> float:
     """Share of squared errors saved; what could be chance counts as nothing."""
     saved = before - after
     mean = float(saved.mean())
-    if mean > 0.0 and mean < sure * float(saved.std()) / np.sqrt(len(saved)):
+    if mean > 0.0 and mean < SURE * float(saved.std()) / np.sqrt(len(saved)):
         return 0.0
     return mean / max(float(before.mean()), 1e-12)
 
