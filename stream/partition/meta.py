@@ -69,10 +69,11 @@ class Meta:
             return len(self.names) - 1
 
     def behind(self, other: Meta) -> bool:
-        """Whether something that only rises is lower here than in `other`: it was written before it, or by another."""
+        """Whether it was written before `other`, or by an older owner, whatever that one counted since."""
+        if self.epoch != other.epoch:
+            return self.epoch < other.epoch
         return (
-            self.epoch < other.epoch
-            or self.sent < other.sent
+            self.sent < other.sent
             or len(self.names) < len(other.names)
             or any(self.topics.get(name, TopicPosition()).next < there.next for name, there in other.topics.items())
         )

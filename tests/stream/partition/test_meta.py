@@ -56,3 +56,5 @@ def test_a_row_of_an_older_epoch_is_behind_whatever_it_counted() -> None:
     mine, zombies = Meta(sent=3, names=["", "a"], epoch=9), Meta(sent=8, names=["", "b", "c"], epoch=4)
     assert zombies.behind(mine)
     assert not mine.behind(Meta(sent=3, names=["", "a"], epoch=9))
+    # Written late, after the newer owner read its state and before it first wrote.
+    assert not Meta(sent=1, names=[""], epoch=9).behind(zombies)
