@@ -26,10 +26,10 @@ sys.exit(run(["worker", "--clock", "event"]))
 NO_PROGRESS = """
 from stream.partition.partition import Partition
 real = Partition.publish
-async def publish(self, *args):
+async def publish(self, *args, **kwargs):
     if now():
         await asyncio.sleep(FOREVER)
-    await real(self, *args)
+    await real(self, *args, **kwargs)
 Partition.publish = publish
 """
 
@@ -46,10 +46,10 @@ Owner.submit = submit
 PARTITION_RETURNS = """
 from stream.partition.partition import Partition
 real = Partition._judge
-def judge(self, *args):
+def judge(self, *args, **kwargs):
     if now():
         raise asyncio.CancelledError
-    return real(self, *args)
+    return real(self, *args, **kwargs)
 Partition._judge = judge
 """
 
@@ -78,10 +78,10 @@ GroupCoordinator._do_heartbeat = heartbeat
 LOOP_BLOCKED = """
 from stream.partition.partition import Partition
 real = Partition._judge
-def judge(self, *args):
+def judge(self, *args, **kwargs):
     while now():
         time.sleep(0.1)
-    return real(self, *args)
+    return real(self, *args, **kwargs)
 Partition._judge = judge
 """
 
