@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -193,17 +195,23 @@ def careers(draw: st.DrawFn, *, late_use: bool) -> list[tuple[int, Event]]:
     """(when it arrives, event) of one customer: adds, removes and orders.
 
     One order may be told late, and then no cart ends after it: of a cart that is over nobody is reminded, so that an
-    order that would have split it comes too late to say so.
+    order that would have split it comes too late to say so. Nor is it late where more was taken out than was there: what
+    is missing is made up for by the next adds, until the order says that they opened a cart.
     """
-    time, found, ended = 0, [], False
+    time, found, ended, units = 0, [], False, Counter[int]()
     for number in range(draw(st.integers(1, 14))):
         time += draw(st.sampled_from(GAPS))
         kind = draw(st.sampled_from("aaarb")) if not ended or late_use else "a"
+        owing = min(units.values(), default=0) < 0
         if kind == "b":
             made = buy(number, time)
+            units.clear()
         else:
-            made = {"a": add, "r": remove}[kind](number, time, product=draw(st.integers(1, 2)))
-        late = draw(st.sampled_from((0, 0, 40 * MINUTE, 5 * HALF_HOUR))) if kind == "b" or late_use else 0
+            product = draw(st.integers(1, 2))
+            made = {"a": add, "r": remove}[kind](number, time, product=product)
+            units[product] += 1 if kind == "a" else -1
+        may_be_late = late_use or (kind == "b" and not owing)
+        late = draw(st.sampled_from((0, 0, 40 * MINUTE, 5 * HALF_HOUR))) if may_be_late else 0
         ended |= late > 0
         found.append((time + late, made))
     return sorted(found, key=lambda each: each[0])
