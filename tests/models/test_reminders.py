@@ -195,8 +195,8 @@ def careers(draw: st.DrawFn, *, late_use: bool) -> list[tuple[int, Event]]:
     """(when it arrives, event) of one customer: adds, removes and orders.
 
     One order may be told late, and then no cart ends after it: of a cart that is over nobody is reminded, so that an
-    order that would have split it comes too late to say so. Nor is it late where more was taken out than was there: what
-    is missing is made up for by the next adds, until the order says that they opened a cart.
+    order that would have split it comes too late to say so. Nor is it late where more was taken out than was there:
+    what is missing is made up for by the next adds, until the order says that they opened a cart.
     """
     time, found, ended, units = 0, [], False, Counter[int]()
     for number in range(draw(st.integers(1, 14))):
