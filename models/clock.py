@@ -45,6 +45,11 @@ class StreamClock:
         for position in np.flatnonzero(times_ms > self._now_ms).tolist():
             self._one(int(times_ms[position]), customers[position])
 
+    def reach(self, time_ms: float) -> None:
+        """Note that customers were judged at `time_ms` already; in `wall` mode that means nothing."""
+        if self.mode == "event" and time_ms > (self._now_ms or 0):
+            self._now_ms = int(time_ms)
+
     def to_dict(self) -> dict[str, Any]:
         """State as JSON values, for the partition's meta row."""
         return {"mode": self.mode, "now_ms": self._now_ms, "ahead": dict(self._ahead)}

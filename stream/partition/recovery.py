@@ -180,4 +180,6 @@ def restore(partition: Partition) -> None:
         *(partition.positions[topic].watermark_ms if topic in partition.positions else 0 for topic in SOURCES)
     )
     partition.clock = StreamClock.from_dict(meta.clock, partition.clock.mode) if meta.clock else partition.clock
+    # A flush says what the clock was; rows that were published since were judged later.
+    partition.clock.reach(partition.table.column("as_of").max(initial=0.0))
     partition.table.dirty[:] = False

@@ -75,3 +75,14 @@ def test_a_clock_survives_json():
         assert each.now(0) == START + 90 * DAY
     assert StreamClock.from_dict(clock.to_dict(), "wall").now(3) == 3
     assert StreamClock.from_dict({}, "event").now(3) == 3
+
+
+def test_a_clock_that_forgot_goes_on_from_when_customers_were_judged_last() -> None:
+    clock, wall = StreamClock("event"), StreamClock("wall")
+    for each in (clock, wall):
+        each.reach(70.0)
+        each.reach(60.0)
+    assert (clock.now(9_000), wall.now(9_000)) == (70, 9_000)
+    never = StreamClock("event")
+    never.reach(0.0)
+    assert never.now(9_000) == 9_000
