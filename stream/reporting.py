@@ -28,6 +28,7 @@ from stream.readings import Reading, send
 from stream.sampling import Sweep
 
 log = structlog.get_logger(__name__)
+
 TICK_S = 1.0
 """Time between two rounds of sampling."""
 COUNTERS: tuple[MetricName, ...] = (

@@ -274,8 +274,8 @@ class Learner:
             labels = squared_distances(scaled, found.centroids).argmin(axis=1)
             moved = identity.in_space_of(found.transform, old.transform, old.clusterer.centroids)
             before = Segments(moved, old.nearest(old.transform.apply(recent))[0])
-            name = identity.go_on if refined else identity.succeed
-            succession = name(before, old.ids, Segments(found.centroids, labels), self.lineage.next_id)
+            succeed = identity.go_on if refined else identity.succeed
+            succession = succeed(before, old.ids, Segments(found.centroids, labels), self.lineage.next_id)
         self.lineage.note(succession)
         weights = found.counts.astype(np.float64)
         self._serving = self._begin(

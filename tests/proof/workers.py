@@ -139,11 +139,6 @@ class Workers:
             lambda: all(slot.ready for slot in self.slots if slot.wanted), timeout_s, "every worker to be ready"
         )
 
-    def until_ended(self, count: int, timeout_s: float = 60.0) -> list[Exit]:
-        """Return the exits from number `count` on once there is one; take `len(exits)` before the fault."""
-        self._until(lambda: len(self.exits) > count, timeout_s, "a worker to end")
-        return self.exits[count:]
-
     def ends(self) -> str:
         """Return in words how the last workers ended and what the present ones said last."""
         said = "".join(f"\n  slot {slot.number}:{tail(slot.log)}" for slot in self.slots)
