@@ -45,9 +45,9 @@ class StreamClock:
         for position in np.flatnonzero(times_ms > self._now_ms).tolist():
             self._one(int(times_ms[position]), customers[position])
 
-    def reach(self, time_ms: float) -> None:
-        """Note that customers were judged at `time_ms` already; in `wall` mode that means nothing."""
-        if self.mode == "event" and time_ms > (self._now_ms or 0):
+    def begin(self, time_ms: float) -> None:
+        """Start a clock that has met no event yet at `time_ms`, which was reached before; else do nothing."""
+        if self.mode == "event" and self._now_ms is None:
             self._now_ms = int(time_ms)
 
     def to_dict(self) -> dict[str, Any]:

@@ -180,6 +180,8 @@ def restore(partition: Partition) -> None:
         *(partition.positions[topic].watermark_ms if topic in partition.positions else 0 for topic in SOURCES)
     )
     partition.clock = StreamClock.from_dict(meta.clock, partition.clock.mode) if meta.clock else partition.clock
-    # A flush says what the clock was; rows that were published since were judged later.
-    partition.clock.reach(partition.table.column("as_of").max(initial=0.0))
+    judged_at = partition.table.column("as_of")
+    if (judged_at > 0).any():
+        # Nobody flushed yet. The earliest: events that are read again must not meet a clock that is past them.
+        partition.clock.begin(judged_at[judged_at > 0].min())
     partition.table.dirty[:] = False

@@ -77,12 +77,10 @@ def test_a_clock_survives_json():
     assert StreamClock.from_dict({}, "event").now(3) == 3
 
 
-def test_a_clock_that_forgot_goes_on_from_when_customers_were_judged_last() -> None:
-    clock, wall = StreamClock("event"), StreamClock("wall")
-    for each in (clock, wall):
-        each.reach(70.0)
-        each.reach(60.0)
-    assert (clock.now(9_000), wall.now(9_000)) == (70, 9_000)
-    never = StreamClock("event")
-    never.reach(0.0)
-    assert never.now(9_000) == 9_000
+def test_a_clock_that_met_no_event_begins_where_it_is_told_and_one_that_did_goes_on() -> None:
+    fresh, wall, running = StreamClock("event"), StreamClock("wall"), StreamClock("event")
+    running.observe(np.array([50]), ["a"])
+    for each in (fresh, wall, running):
+        each.begin(70.0)
+        each.begin(60.0)
+    assert [each.now(9_000) for each in (fresh, wall, running)] == [70, 9_000, 50]

@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 FEW, MANY = 1_000, 7_000
 """Customers: of `MANY`, 10,000 carts."""
 CARTS_EACH = 10 / 7
-SIZES = (FEW, pytest.param(MANY, marks=pytest.mark.acceptance))
 PORTIONS = 8
 PARTITIONS = 4
 RESENT = "triggers_acked=kill:3"
@@ -39,7 +38,7 @@ ENVIRONMENT = {
 DAY_MS = 24 * 60 * MINUTE_MS
 
 
-@pytest.mark.parametrize("customers", SIZES)
+@pytest.mark.parametrize("customers", [FEW, pytest.param(MANY, marks=pytest.mark.acceptance)])
 def test_each_abandoned_cart_is_told_once_on_apache_kafka(tmp_path: Path, customers: int) -> None:
     try:
         jars()
@@ -48,7 +47,8 @@ def test_each_abandoned_cart_is_told_once_on_apache_kafka(tmp_path: Path, custom
     told_as_the_oracle_says(tmp_path, "kafka", customers)
 
 
-@pytest.mark.parametrize("customers", SIZES)
+@pytest.mark.acceptance
+@pytest.mark.parametrize("customers", [FEW, MANY])
 def test_each_abandoned_cart_is_told_once_on_the_embedded_broker(tmp_path: Path, customers: int) -> None:
     told_as_the_oracle_says(tmp_path, "embedded", customers)
 
