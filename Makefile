@@ -35,7 +35,7 @@ demo: $(STAMP)
 	@$(BIN)/livesegment up $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/pytest --numprocesses auto --dist loadfile --doctest-modules -m "not acceptance" $(or $(ARGS),schemas models stream tests)
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --doctest-modules -m "not acceptance" $(or $(ARGS),schemas models stream tests)
 
 # What takes minutes: real shops' histories through a whole job, five kills in 400,000 events.
 acceptance: $(STAMP)

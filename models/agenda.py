@@ -13,8 +13,8 @@ from models import horizon, reminders
 from models.assign import Model
 from models.due import NEVER, DueTimes
 from models.judge import Rules
-from models.reminders import Timers
 from models.standing import Yardsticks
+from models.timers import Timers
 
 Slots = NDArray[np.int64]
 Floats = NDArray[np.float64]

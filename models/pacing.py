@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.batch import SOURCES, EventBatch
-from models.reminders import Timers
+from models.timers import Timers
 from schemas.kinds import Kind
 
 Places = NDArray[np.int64]

@@ -16,7 +16,6 @@ reminder was due for.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -26,31 +25,17 @@ from models.carts import WINDOW_MS
 from models.columns import COL
 from models.compiled import compiled
 from models.due import NEVER
+from models.timers import REMINDERS_MAX, Timers
 
 Floats = NDArray[np.float64]
 
 NONE, OPEN, ABANDONED = range(3)
 """States of a cart; a row says the number."""
-REMINDERS_MAX = 3
 ENDED = -1.0
 """`told_passed` of a cart that was ordered or emptied."""
 ABANDONED_TOLD, WITHDRAWN, RECOVERED = range(3)
 """What a trigger tells."""
 _DUE = slice(COL.told_due1, COL.told_due3 + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Timers:
-    """Milliseconds of silence after which each reminder is due, rising; and what is not sent any more."""
-
-    delays_ms: tuple[float, ...]
-    grace_ms: float
-    oldest_ms: float
-    """A reminder that was due longer ago is passed over: old data must remind nobody."""
-    delays: Floats = field(init=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "delays", np.array(self.delays_ms))
 
 
 class Told(NamedTuple):

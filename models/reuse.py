@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.carts import Carts
 from models.columns import COL
-from models.reminders import WITHDRAWN, Timers, Told
+from models.reminders import WITHDRAWN, Told
+from models.timers import Timers
 
 Floats = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from models.batch import EventBatch
 from models.catalogue import MODEL_FEATURES
 from models.columns import CustomerTable
 from models.judge import Rules
-from models.reminders import Timers
 from models.standing import Yardsticks, standings
+from models.timers import Timers
 from models.transform import Transform
 from schemas.kinds import Kind
 

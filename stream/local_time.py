@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from models import day_parts
 from models.day_parts import LocalClock
 from schemas.fields import EVENT_TIME_MIN_MS
+from stream.zones import find
 
 LAST_YEAR = 2100
 """Later events are read by the last offset known."""
@@ -41,11 +41,3 @@ def local_clock(zone: str) -> LocalClock:
         hour = following
     in_ms = [int((each or timedelta()).total_seconds()) * 1000 for each in offsets]
     return LocalClock(np.array(since, np.int64), np.array(in_ms, np.int64))
-
-
-def find(zone: str) -> ZoneInfo:
-    """Return a zone of the IANA. Raises ValueError for one that is not known here."""
-    try:
-        return ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("must be a time zone that this system knows, like Europe/Berlin") from None

@@ -18,9 +18,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from models.reminders import REMINDERS_MAX, Timers
+from models.timers import REMINDERS_MAX, Timers
 from stream.errors import WrongSettings
-from stream.local_time import find
+from stream.zones import find
 
 ENDPOINTS = "endpoints.json"
 """Written by `up` into the data directory: where its broker and its Redis listen."""

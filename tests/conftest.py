@@ -41,6 +41,11 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes starts first: at the end one process would wait for it."""
+    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "proof"))
+
+
 def pytest_report_header() -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in SHOWN)
     return f"livesegment: Python {platform.python_version()}, {os.cpu_count()} cores, {versions}"

@@ -42,7 +42,8 @@ def test_the_examples_read_what_was_sent_and_drop_repeats(
         """Ends after what was sent; the examples go on for ever."""
 
         def __init__(self, topic: str, **options: Any) -> None:
-            super().__init__(topic, **options)
+            # The embedded broker lets a new group wait for half of its members' timeout.
+            super().__init__(topic, **options, session_timeout_ms=6_000, heartbeat_interval_ms=2_000)
             self._left = sum(there == topic for there, _ in sent)
 
         def __next__(self) -> Any:

@@ -73,6 +73,9 @@ class Forwarder:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest" if from_start else "latest",
                 max_poll_records=BATCH,
+                # The embedded broker lets a new group wait for half of its members' timeout.
+                session_timeout_ms=round(self._settings.session_timeout_s * 1000),
+                heartbeat_interval_ms=round(self._settings.heartbeat_s * 1000),
                 **kafka_options(self._settings),
             )
             try:

@@ -19,7 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from models.batch import SOURCES
 from models.columns import COLUMNS, CustomerTable
-from schemas.topics import CLICKSTREAM, PURCHASES, SEGMENT_CHANGES
+from schemas.topics import CLICKSTREAM, PURCHASES, SEGMENT_CHANGES, SEGMENT_METRICS
 from stream import shoppers, topics
 from stream.changelog_reader import State, read_state
 from stream.clients import kafka_admin
@@ -107,8 +107,15 @@ class Job:
 
     def changes(self) -> list[dict[str, Any]]:
         """Every change event so far, in order within each partition."""
+        return self._read(SEGMENT_CHANGES, self.settings.partitions)
+
+    def readings(self) -> list[dict[str, Any]]:
+        """Every reading of a metric so far."""
+        return self._read(SEGMENT_METRICS, 1)
+
+    def _read(self, topic: str, partitions: int) -> list[dict[str, Any]]:
         consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, enable_auto_commit=False)
-        sources = [TopicPartition(SEGMENT_CHANGES, number) for number in range(self.settings.partitions)]
+        sources = [TopicPartition(topic, number) for number in range(partitions)]
         consumer.assign(sources)
         consumer.seek_to_beginning()
         found: list[dict[str, Any]] = []

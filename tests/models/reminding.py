@@ -11,7 +11,8 @@ from models import reminders, reuse
 from models.agenda import Agenda, Slots
 from models.columns import COL
 from models.judge import Rules
-from models.reminders import Timers, Told
+from models.reminders import Told
+from models.timers import Timers
 from schemas.kinds import Kind
 from tests.oracle.compare import Run
 from tests.oracle.histories import START, spread

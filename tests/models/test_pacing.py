@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models import pacing
 from models.due import NEVER
-from models.reminders import Timers
+from models.timers import Timers
 from schemas.kinds import Kind
 from tests.models.reminding import GRACE, HALF_HOUR, add, buy, event
 from tests.oracle.histories import START, batch_of, numbered

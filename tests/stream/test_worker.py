@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from models.columns import COL
+from schemas.metric import METRICS
 from schemas.redis_keys import partition_key, segment_key
 from stream import shoppers
 from stream.embedded.redis import url
@@ -167,6 +169,32 @@ def test_a_model_is_learnt_and_everybody_gets_a_named_segment(job: Job) -> None:
     assert "warming_up" not in names
     assert expect_gapless_versions(job) >= len(everybody)
     assert expect_records_equal_state(job) == len(everybody)
+
+
+@pytest.mark.broker
+def test_what_operators_watch_is_on_the_topic_of_metrics_and_is_true(job: Job) -> None:
+    worker = job.start_worker()
+    sent = job.shop(SHOP)
+    job.wait()
+    # A round of readings after the last event.
+    time.sleep(2.5)
+    assert job.stop(worker) == 0
+    readings = job.readings()
+    # The learner reports at times of its own.
+    newest = max(said["at"] for said in readings if said["name"] == "customers")
+    sums: Counter[str] = Counter()
+    for said in readings:
+        assert said["unit"] == METRICS[said["name"]].unit
+        if said["at"] == newest:
+            sums[said["name"]] += said["value"]
+    everybody = len(customers(job.state()))
+    assert (sums["events_applied"], sums["customers"]) == (sent.events.total(), everybody)
+    assert sums["segment_customers"] == everybody
+    assert sums["duplicates"] == sent.duplicates
+    assert sums["lag_records"] == 0
+    # The shoppers look at products of categories, each of which is named once in each partition where it was met.
+    named = [table.categories.names for table in (partition.table for partition in job.state().partitions)]
+    assert sums["category_names"] == sum(map(len, named)) > 0
 
 
 @pytest.mark.broker

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,12 @@ def test_where_no_worker_is_it_says_so(livesegment, tmp_path: Path) -> None:
     assert done.code == 3
     assert done.err.count("\n") == 1
     assert livesegment("health", "--data-dir", tmp_path, "--json").json["exit_code"] == 3
+
+
+def test_asking_loads_none_of_what_a_worker_computes_with() -> None:
+    heavy = {"numba", "scipy", "faust", "river", "sklearn"}
+    code = f"import sys, stream.commands.health; print(sorted({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.broker

@@ -22,6 +22,7 @@ from stream.settings import load
 pytestmark = pytest.mark.broker
 
 SLOW = 60_000
+STARTS_S = 60.0
 LONG = "x" * CUSTOMER_CHARS_MAX
 NAMES = {1: "window shoppers", 2: "big spenders", 3: "lapsed"}
 
@@ -84,11 +85,14 @@ def test_without_from_start_only_what_comes_later_is_heard(kafka) -> None:
     publish(kafka, OLD)
     words = ["listen", "--kafka", kafka, "--max", "3"]
     command = [sys.executable, "-m", "stream.commands", *words]
-    later = 1
+    later, deadline = 1, time.monotonic() + STARTS_S
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and later < 200:  # nobody says when it listens: publish until it has heard three
+        # Nobody says when it listens: publish until it has heard three.
+        while process.poll() is None and time.monotonic() < deadline:
             later += 1
             publish(kafka, [change("late", later, 1, 2)])
+            time.sleep(0.1)
+        process.terminate()
         out, err = process.communicate()
     assert process.returncode == 0, err
     assert {json.loads(line)["customer_id"] for line in out.splitlines()} == {"late"}

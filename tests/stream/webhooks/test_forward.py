@@ -20,7 +20,7 @@ from stream.clients import kafka_admin
 from stream.commands.trigger import example
 from stream.embedded.server import Server
 from stream.settings import Settings, load
-from stream.webhooks.forward import Forwarder
+from stream.webhooks.forward import LONGEST_PAUSE_S, Forwarder
 from stream.webhooks.message import key_of
 from stream.webhooks.receiver import Receiver
 from tests.kit import receiver as kit
@@ -33,7 +33,7 @@ CUSTOMERS = 7
 
 @pytest.fixture
 def settings(start_broker: Callable[[], Server]) -> Settings:
-    made = load(kafka=start_broker().address, partitions=2)
+    made = load(kafka=start_broker().address, partitions=2, session_timeout_s=6)
     with kafka_admin(made) as admin:
         topics.create(admin, made)
     return made
@@ -58,7 +58,7 @@ def publish(settings: Settings, numbers: range) -> None:
 
 
 @contextmanager
-def forwarding(settings: Settings, to: kit.Receiver, folder: Path) -> Iterator[Forwarder]:
+def forwarding(settings: Settings, to: kit.Receiver, folder: Path, longest_pause_s: float = 0.1) -> Iterator[Forwarder]:
     """A forwarder in a thread, which ends with the block."""
     stop = threading.Event()
     forwarder = Forwarder(
@@ -69,7 +69,7 @@ def forwarding(settings: Settings, to: kit.Receiver, folder: Path) -> Iterator[F
         stop=stop,
         say=lambda _: None,
         dead_letters=folder / "dead.jsonl",
-        longest_pause_s=0.1,
+        longest_pause_s=longest_pause_s,
     )
     thread = threading.Thread(target=forwarder.run, args=("hooks",), kwargs={"from_start": True})
     thread.start()
@@ -117,6 +117,23 @@ def test_a_receiver_that_fails_gets_everything_afterwards_in_order_per_customer(
     expect_all_in_order(receiver, 60)
     assert all(said["type"] == "cart.abandoned" for _, said in receiver.taken)
     assert len({name for name, _ in receiver.taken}) == 60
+    assert not (tmp_path / "dead.jsonl").exists()
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(600)
+def test_a_receiver_that_fails_for_five_minutes_gets_everything_afterwards(
+    settings: Settings, receiver: kit.Receiver, tmp_path: Path
+) -> None:
+    receiver.status = 500
+    with forwarding(settings, receiver, tmp_path, LONGEST_PAUSE_S):
+        for part in range(10):
+            publish(settings, range(200 * part, 200 * (part + 1)))
+            time.sleep(30.0)
+        assert receiver.refused >= 10
+        receiver.status = 204
+        until(lambda: len(receiver.taken) >= 2_000)
+    expect_all_in_order(receiver, 2_000)
     assert not (tmp_path / "dead.jsonl").exists()
 
 
