@@ -41,6 +41,11 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: much of the suite waits for sessions that end and servers that start."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes starts first: at the end one process would wait for it."""
     items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "proof"))

@@ -50,8 +50,11 @@ class Load:
         self.count += 1
 
 
+MONTH_S = 30 * 86_400
+
+
 def shop(events: int, customers: int, seed: int = 1) -> Load:
-    """Make simulated shoppers without disturbance: what every stage is fed."""
+    """Make simulated shoppers without disturbance, of the month before now: what every stage is fed."""
     made = Load()
     for key, value, topic in _shoppers(events, customers, seed):
         made.add(topic, key, value)
@@ -67,8 +70,14 @@ def halves(events: int, customers: int, seed: int = 1) -> tuple[Load, Load]:
 
 
 def _shoppers(events: int, customers: int, seed: int) -> Iterator[tuple[bytes, bytes, str]]:
-    config = shoppers.Config(customers=customers, events=events)
-    for chunk in shoppers.generate(config, np.random.default_rng(seed)):
+    month = shoppers.Config(
+        customers=customers,
+        events=events,
+        rate_per_s=1.0,
+        acceleration=MONTH_S / events,
+        start_ms=int(time.time() - MONTH_S) * 1000,
+    )
+    for chunk in shoppers.generate(month, np.random.default_rng(seed)):
         for topic, records in ((CLICKSTREAM, chunk.clickstream), (PURCHASES, chunk.purchases)):
             for key, value, _, _ in records:
                 yield key or b"", value or b"", topic

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,18 +71,24 @@ def test_without_redis_a_lookup_says_which_where_and_what_to_do(livesegment, nob
     assert done.json["exit_code"] == 5
 
 
-@pytest.mark.parametrize("words", WITH_KAFKA)
 def test_without_kafka_a_command_says_which_where_and_what_to_do(
-    livesegment, nobody: str, words: str, tmp_path: Path, redis_url: str
+    livesegment, nobody: str, tmp_path: Path, redis_url: str
 ) -> None:
     (tmp_path / "FILE").with_suffix(".jsonl").write_text("{}\n")
-    given = words.replace("FILE", str(tmp_path / "FILE.jsonl")).replace("OUT", str(tmp_path / "OUT")).split()
-    done = livesegment(*given, "--kafka", nobody, LIVESEGMENT_REDIS_URL=redis_url)
-    assert done.code == 5, done
-    last = done.err.splitlines()[-1]
-    assert last.startswith(f"livesegment: Kafka at {nobody} does not answer: ")
-    assert "Operator action: start Kafka" in last
-    assert "Traceback" not in done.err
+
+    def ended(words: str) -> Any:
+        given = words.replace("FILE", str(tmp_path / "FILE.jsonl")).replace("OUT", str(tmp_path / "OUT")).split()
+        return livesegment(*given, "--kafka", nobody, LIVESEGMENT_REDIS_URL=redis_url)
+
+    # At once, for each of them hopes for a while.
+    with ThreadPoolExecutor(len(WITH_KAFKA)) as pool:
+        answers = dict(zip(WITH_KAFKA, pool.map(ended, WITH_KAFKA), strict=True))
+    for words, done in answers.items():
+        assert done.code == 5, (words, done)
+        last = done.err.splitlines()[-1]
+        assert last.startswith(f"livesegment: Kafka at {nobody} does not answer: "), words
+        assert "Operator action: start Kafka" in last, words
+        assert "Traceback" not in done.err, words
 
 
 def test_something_that_is_not_kafka_is_reported_too(livesegment, start_redis) -> None:
