@@ -37,7 +37,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --doctest-modules -m "not acceptance" $(or $(ARGS),schemas models stream tests)
 
-# What takes minutes: real shops' histories through a whole job, five kills in 400,000 events.
+# What takes minutes: real shops' histories through a whole job, five kills in 400,000 events, servers that stay away.
 acceptance: $(STAMP)
 	@$(BIN)/pytest -m acceptance $(or $(ARGS),tests)
 

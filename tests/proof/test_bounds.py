@@ -24,7 +24,12 @@ from stream.shoppers.config import DEFAULT_START_MS
 from tests.proof.house import House
 from tests.proof.reconcile import reconcile
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600), pytest.mark.usefixtures("_kafka_fetched")]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.kafka,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("_kafka_fetched"),
+]
 
 OUTAGE_S = float(os.environ.get("LIVESEGMENT_OUTAGE_S", "20"))
 SHOP = shoppers.Config(customers=500, events=6_000, duplicates=0.01, disorder_s=60, poison=0.002)
