@@ -18,15 +18,16 @@ from stream.bench.lab import Lab, lab, shop
 RATE_PER_S = 10_000
 SECONDS = 30
 WARM_UP_S = 10
-"""Before the measurement: the worker learns its model and meets its customers."""
+"""Before the measurement, at the rate."""
 CUSTOMERS = 20_000
 
 
 def measure(broker: str) -> Iterator[dict[str, Any]]:
-    """Preload nothing: send at the rate from another process and watch the worker."""
+    """Send at the rate from another process and watch the worker, which has met its customers before."""
     with lab(broker) as here:
-        here.preload(shop(200_000, CUSTOMERS))
-        with here.worker("--clock", "event", LIVESEGMENT_METRICS_INTERVAL_S="1") as worker:
+        ends = here.preload(shop(200_000, CUSTOMERS))
+        with here.worker(LIVESEGMENT_METRICS_INTERVAL_S="1") as worker:
+            here.wait(ends)
             command = [sys.executable, "-m", "stream.bench.feed", here.settings.kafka, str(RATE_PER_S), str(CUSTOMERS)]
             feeding = subprocess.Popen([*command, str(WARM_UP_S + SECONDS + 5)], env=here.environment)  # noqa: S603 (ours)
             try:
