@@ -32,6 +32,8 @@ NEARNESS = 0.5
 """What being in the same place adds to the overlap of a pair when it is matched: of two halves, the one that did not
 move keeps the id."""
 
+NEAREST = 1e-6
+"""Taken for the distance of centroids that coincide, as where all customers are alike."""
 FARTHEST = 1e6
 """Reach of a segment that has no neighbour: any distance will do."""
 
@@ -147,7 +149,7 @@ def _matched(likeness: Floats, apart: Floats) -> list[tuple[int, int]]:
 def _apart(old: Segments, new: Segments) -> Floats:
     """(m, k) distances of old and new centroids, in those of each old one to its nearest neighbour."""
     distances = np.sqrt(squared_distances(old.centroids, new.centroids))
-    apart: Floats = distances / np.minimum(_reach(old.centroids), FARTHEST)[:, None]
+    apart: Floats = distances / np.clip(_reach(old.centroids), NEAREST, FARTHEST)[:, None]
     return apart
 
 

@@ -115,3 +115,12 @@ def test_centroids_are_compared_in_one_space() -> None:
 
 def test_first_ids_start_after_the_last_ever_used() -> None:
     assert first(2, next_id=41).ids == (41, 42)
+
+
+def test_segments_of_customers_who_are_all_alike_keep_their_ids() -> None:
+    alike = Segments(line(1.0, 1.0, 1.0), np.zeros(80, np.int64))
+    for after in (alike, segments(line(1.0, 1.0, 5.0), people_at(1.0, 5.0))):
+        found = succeed(alike, [4, 7, 9], after, 10)
+        assert len(set(found.ids)) == 3
+        assert 4 in found.ids
+    assert go_on(alike, [4, 7, 9], alike, 10).ids == (4, 7, 9)

@@ -161,19 +161,3 @@ def test_a_message_that_is_refused_is_kept_in_a_file_and_the_next_is_sent(
     (line,) = (tmp_path / "dead.jsonl").read_text().splitlines()
     kept = json.loads(line)
     assert (kept["topic"], kept["reason"], json.loads(kept["value"])["id"]) == (CART_TRIGGERS, "status 400", "0")
-
-
-@pytest.mark.acceptance
-@pytest.mark.timeout(600)
-def test_a_receiver_away_for_five_minutes_gets_everything_in_order(
-    settings: Settings, receiver: kit.Receiver, tmp_path: Path
-) -> None:
-    publish(settings, range(200))
-    receiver.status = 500
-    with forwarding(settings, receiver, tmp_path):
-        back_at = time.monotonic() + 300
-        while time.monotonic() < back_at:
-            time.sleep(1.0)
-        receiver.status = 204
-        until(lambda: len(dict(receiver.taken)) >= 200)
-    expect_all_in_order(receiver, 200)
