@@ -45,10 +45,13 @@ class StreamClock:
         for position in np.flatnonzero(times_ms > self._now_ms).tolist():
             self._one(int(times_ms[position]), customers[position])
 
-    def begin(self, time_ms: float) -> None:
-        """Start a clock that has met no event yet at `time_ms`, which was reached before; else do nothing."""
-        if self.mode == "event" and self._now_ms is None:
-            self._now_ms = int(time_ms)
+    def begin(self, reached_ms: NDArray[np.float64]) -> None:
+        """Start a clock that has met no event yet at the earliest of N times that were reached before, 0 for none.
+
+        Events that are read again must not meet a clock that is past them. One that runs already goes on.
+        """
+        if self.mode == "event" and self._now_ms is None and (known := reached_ms[reached_ms > 0]).size:
+            self._now_ms = int(known.min())
 
     def to_dict(self) -> dict[str, Any]:
         """State as JSON values, for the partition's meta row."""

@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class Record(Protocol):
-    """What decoding reads of an aiokafka ConsumerRecord."""
+    """What decoding reads of a Kafka record."""
 
     @property
     def key(self) -> bytes | None:

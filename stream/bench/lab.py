@@ -27,6 +27,7 @@ from stream.partitioner import partition_of
 from stream.replay.applied import wait_until_applied
 from stream.settings import Settings, load
 
+MONTH_S = 30 * 86_400
 PARTITIONS = 4
 BATCH_BYTES = 256 * 1024
 READY_S = 60.0
@@ -48,9 +49,6 @@ class Load:
         place = (topic, partition_of("murmur2", key, PARTITIONS))
         self.records.setdefault(place, []).append((key, value))
         self.count += 1
-
-
-MONTH_S = 30 * 86_400
 
 
 def shop(events: int, customers: int, seed: int = 1) -> Load:

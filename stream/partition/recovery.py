@@ -180,8 +180,6 @@ def restore(partition: Partition) -> None:
         *(partition.positions[topic].watermark_ms if topic in partition.positions else 0 for topic in SOURCES)
     )
     partition.clock = StreamClock.from_dict(meta.clock, partition.clock.mode) if meta.clock else partition.clock
-    judged_at = partition.table.column("as_of")
-    if (judged_at > 0).any():
-        # Nobody flushed yet. The earliest: events that are read again must not meet a clock that is past them.
-        partition.clock.begin(judged_at[judged_at > 0].min())
+    # Where nobody flushed yet, when customers were judged is all that is known of it.
+    partition.clock.begin(partition.table.column("as_of"))
     partition.table.dirty[:] = False

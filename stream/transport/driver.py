@@ -65,10 +65,11 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the consumer; have records as they were parsed, and the heartbeats that its group hears counted."""
         await super().on_start()
+        consumer = self._ensure_consumer()
         # Nothing is fetched before partitions are assigned.
-        hand_on_as_parsed(self._ensure_consumer())
+        hand_on_as_parsed(consumer)
         # aiokafka keeps no account of them; guarded by a test.
-        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 (see above)
+        coordinator = consumer._coordinator  # noqa: SLF001 (see above)
         beat = coordinator._do_heartbeat  # noqa: SLF001 (see above)
 
         async def counted() -> bool:

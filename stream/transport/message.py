@@ -10,7 +10,7 @@ from faust.types.tuples import TP, ConsumerMessage
 
 
 class Record(Protocol):
-    """What we read of one aiokafka record."""
+    """What we read of one record as aiokafka parsed it."""
 
     @property
     def offset(self) -> int:

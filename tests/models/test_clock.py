@@ -81,6 +81,7 @@ def test_a_clock_that_met_no_event_begins_where_it_is_told_and_one_that_did_goes
     fresh, wall, running = StreamClock("event"), StreamClock("wall"), StreamClock("event")
     running.observe(np.array([50]), ["a"])
     for each in (fresh, wall, running):
-        each.begin(70.0)
-        each.begin(60.0)
+        each.begin(np.array([0.0]))
+        each.begin(np.array([80.0, 0.0, 70.0]))
+        each.begin(np.array([60.0]))
     assert [each.now(9_000) for each in (fresh, wall, running)] == [70, 9_000, 50]

@@ -132,7 +132,7 @@ def test_a_receiver_that_fails_for_five_minutes_gets_everything_afterwards(
             time.sleep(30.0)
         assert receiver.refused >= 10
         receiver.status = 204
-        until(lambda: len(receiver.taken) >= 2_000)
+        until(lambda: len(dict(receiver.taken)) >= 2_000)
     expect_all_in_order(receiver, 2_000)
     assert not (tmp_path / "dead.jsonl").exists()
 
