@@ -104,8 +104,16 @@ def end(rows: Floats, slots: NDArray[np.int64], ended: Ended, noted: NDArray[np.
     return told
 
 
+def settle(rows: Floats, noted: NDArray[np.bool_]) -> None:
+    """Note in `rows` whose cart is empty, and whose was taken for empty and is not; after each event of theirs.
+
+    `noted` (T,): set where a row changed.
+    """
+    _settle(rows, noted)
+
+
 def remind(rows: Floats, now_ms: float, timers: Timers, noted: NDArray[np.bool_]) -> tuple[list[Told], int]:
-    """Note in `rows` which reminders are due; say them, and how many were too old to send.
+    """Note in settled `rows` which reminders are due; say them, and how many were too old to send.
 
     `noted` (T,): set where a row changed.
     """
@@ -157,6 +165,19 @@ def _due(rows: Floats, delays: Floats, grace: float) -> NDArray[np.int64]:
 
 
 @compiled
+def _settle(rows: Floats, noted: NDArray[np.bool_]) -> None:
+    for at in range(len(rows)):
+        row = rows[at]
+        if row[COL.cart_items] <= 0:
+            if row[COL.told_passed] > 0:
+                row[COL.told_passed], noted[at] = ENDED, True
+            continue
+        passed = _passed(row)
+        if passed >= 0 and row[COL.told_passed] != passed:
+            row[COL.told_passed], noted[at] = passed, True
+
+
+@compiled
 def _remind(  # noqa: PLR0917 (compiled code takes arrays one by one)
     rows: Floats, now: float, delays: Floats, grace: float, oldest: float, noted: NDArray[np.bool_]
 ) -> tuple[list[tuple[int, float, int, float]], int]:
@@ -165,13 +186,9 @@ def _remind(  # noqa: PLR0917 (compiled code takes arrays one by one)
     for at in range(len(rows)):
         row = rows[at]
         if row[COL.cart_items] <= 0:
-            if row[COL.told_passed] > 0:
-                row[COL.told_passed], noted[at] = ENDED, True
             continue
         touched, passed = row[COL.cart_touched_at], _passed(row)
         same = passed >= 0
-        if same and row[COL.told_passed] != passed:
-            row[COL.told_passed], noted[at] = passed, True
         passed = max(passed, 0)
         while passed < len(delays) and now >= touched + delays[passed] + grace:
             if not same:

@@ -60,6 +60,7 @@ def _let_time_pass(table: CustomerTable, rows: NDArray[np.float64], model: Model
     agenda.plan(slots, rows, _NOW_MS, model, yardsticks)
     agenda.take(later_ms)
     reminders.states(rows, later_ms, timers)
+    reminders.settle(rows, np.zeros(len(rows), np.bool_))
     reminders.remind(rows, later_ms, timers, np.zeros(len(rows), np.bool_))
     table.carts.emptied(0, 0.0, 0.0)
 

@@ -260,8 +260,12 @@ class Partition(Viewed):
             told += reuse.withdraw(
                 said, slots, applied.cart_touched, self.table.carts, now_ms=now_ms, timers=timers, noted=noted
             )
-        due, passed_over = reminders.remind(said, now_ms, timers, noted)
-        told += due
+        reminders.settle(said, noted)
+        if reason == "time":
+            # By sweeps alone: nobody is told ahead of those who were due before them.
+            due, passed_over = reminders.remind(said, now_ms, timers, noted)
+            told += due
+            self.shared.metrics.count("cart_reminders_too_old", passed_over)
         publishing = forced
         if told:
             publishing = np.zeros(len(slots), np.bool_) if forced is None else forced
@@ -287,7 +291,6 @@ class Partition(Viewed):
             self.shared.metrics.count("cart_triggers", len(told))
             currency = self.shared.settings.currency
             triggers.note(self.table, told, slots, said, names=self.meta.names, currency=currency)
-        self.shared.metrics.count("cart_reminders_too_old", passed_over)
         noted[judged.published] = True
         kept = np.flatnonzero(noted)
         if len(kept):

@@ -50,20 +50,23 @@ class Shop:
         noted, carts = np.zeros(len(slots), np.bool_), self.run.table.carts
         told = reminders.end(rows, slots, applied.ended, noted)
         told += reuse.withdraw(rows, slots, applied.cart_touched, carts, now_ms=now, timers=timers, noted=noted)
+        reminders.settle(rows, noted)
         self._judge(slots, rows, told, now)
 
     def wait(self, now: int) -> None:
         """Let time pass until `now`; only who is on the agenda is looked at."""
         while (taken := self.agenda.take(now)).size:
             slots = np.sort(taken)
-            self._judge(slots, self.run.table.gather(slots), [], now)
+            rows = self.run.table.gather(slots)
+            timers, noted = self.agenda.timers, np.zeros(len(slots), np.bool_)
+            told, passed_over = reminders.remind(rows, float(now), timers, noted)
+            self.passed_over += passed_over
+            self._judge(slots, rows, told, now)
 
     def _judge(self, slots: Slots, rows: NDArray[np.float64], told: list[Told], now: int) -> None:
         timers = self.agenda.timers
-        due, passed_over = reminders.remind(rows, float(now), timers, np.zeros(len(slots), np.bool_))
-        self.passed_over += passed_over
         rows[:, COL.cart_state] = reminders.states(rows, float(now), timers)
-        self.told += [(self.run.table.ids[int(slots[each.at])], KINDS[each.what], each) for each in told + due]
+        self.told += [(self.run.table.ids[int(slots[each.at])], KINDS[each.what], each) for each in told]
         self.run.table.scatter(slots, rows)
         self.agenda.carts.set(slots, reminders.due(rows, timers))
 

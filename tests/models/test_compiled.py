@@ -68,6 +68,7 @@ def test_a_warm_process_compiles_nothing_for_its_events() -> None:
     agenda.plan(slots, rows, now_ms, None, None)
     agenda.take(now_ms + DAY)
     reminders.states(rows, now_ms, timers)
+    reminders.settle(rows, np.zeros(2, np.bool_))
     reminders.remind(rows, now_ms, timers, np.zeros(2, np.bool_))
     assert {name: len(function.signatures) for name, function in _functions().items()} == before
 

@@ -144,6 +144,7 @@ def test_a_reminder_told_again_after_it_was_withdrawn_is_another_one_even_of_the
     shop.happen(remove(3, MINUTE), remove(4, MINUTE, product=2), now=START + DAY)
     assert (shop.state(), shop.standing()) == (NONE, set())
     shop.happen(add(5, MINUTE // 2, product=3), now=START + DAY)
+    shop.wait(START + DAY)
     assert shop.standing() == {(0, 1, MINUTE + HALF_HOUR + 1)}
 
 
@@ -172,6 +173,7 @@ def test_added_bought_added_again_is_another_cart():
 def test_a_reminder_that_was_due_too_long_ago_is_counted_and_not_told():
     shop = Shop(timers(oldest=3 * DAY))
     shop.happen(add(1, 0), now=START + 4 * DAY)
+    shop.wait(START + 4 * DAY)
     assert (shop.said(), shop.passed_over, shop.state()) == ([], 2, ABANDONED)
     shop.wait(START + 9 * DAY)
     assert shop.passed_over == 2

@@ -113,11 +113,13 @@ async def test_a_trigger_that_was_written_and_not_sent_is_sent_unchanged_by_the_
         async with owning(settings, client) as first:
             with pytest.raises(RuntimeError, match="killed"):
                 await work(first, events)
+                await first.sweep.once(0.0)
             noted = dict(first.table.triggers)
     assert await told(settings) == []
     async with owning(settings, client) as second:
         # Nothing was committed: the events are read again.
         await work(second, shopping(0, ("c1", "add_to_cart", 0), ("c2", "view_item", 90), ("c2", "view_item", 95)))
+        await second.sweep.once(0.0)
         await second.flush()
     async with owning(settings, client) as third:
         await work(third, shopping(3, ("c2", "view_item", 96)))
@@ -202,6 +204,26 @@ async def test_on_the_systems_clock_old_data_reminds_nobody_and_is_counted(
         assert await client.hget(segment_key("c1"), "cart") == b"abandoned"
     await client.aclose()
     assert await told(settings) == []
+
+
+async def test_reminders_are_sent_in_order_of_their_due_times_whoever_has_an_event_or_a_new_model_first(
+    start_job: Callable[[int], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "of_rows", lambda said, _now: 30.0 * (said[:, [COL.events]] > 1).astype(float))
+    settings = start_job(1).model_copy(update={"clock": "wall"})
+    client = await connect(settings.redis_url)
+    async with owning(settings, client) as partition:
+        minute = 0
+        partition.shared.now_ms = lambda: START_MS + minute * MINUTE_MS  # type: ignore[method-assign] # ours here
+        steps = [("c1", "add_to_cart", 3), ("c2", "add_to_cart", 2), ("c3", "add_to_cart", 1), ("c4", "view_item", 1)]
+        await work(partition, shopping(0, *steps))
+        minute = 40
+        await work(partition, shopping(4, ("c2", "view_item", 39)))
+        await partition.judge_all(Served(model(), {4: "near", 9: "far"}))
+        assert await told(settings) == []
+        await partition.sweep.once(0.0)
+    await client.aclose()
+    assert short(await told(settings)) == [("c3", "abandoned", 31), ("c2", "abandoned", 32), ("c1", "abandoned", 33)]
 
 
 async def test_a_successor_goes_on_with_the_timers_of_the_owner_before(
