@@ -111,8 +111,8 @@ async def test_a_trigger_that_was_written_and_not_sent_is_sent_unchanged_by_the_
 
         patched.setattr(PartitionLog, "send_triggers", dies)
         async with owning(settings, client) as first:
+            await work(first, events)
             with pytest.raises(RuntimeError, match="killed"):
-                await work(first, events)
                 await first.sweep.once(0.0)
             noted = dict(first.table.triggers)
     assert await told(settings) == []
