@@ -16,6 +16,9 @@ from models.judge import Rules
 from models.standing import Yardsticks
 from models.timers import Timers
 
+LOOKS = 5_000
+"""Segments looked at before carts are asked for again: a new model makes everybody due, and reminders do not wait."""
+
 Slots = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -56,7 +59,7 @@ class Agenda:
     def take(self, now_ms: int) -> Slots:
         """Take out some who are due, nobody if nobody is: first those with cart timers, in order of time."""
         carts = self.carts.take(now_ms)
-        return carts if carts.size else self.segments.take(now_ms)
+        return carts if carts.size else self.segments.take(now_ms, LOOKS)
 
 
 def _whole(times_ms: Floats) -> NDArray[np.int64]:

@@ -147,9 +147,16 @@ class Partition(Viewed):
         self.meta.judged = model.version
         return moved
 
-    def judge(self, slots: NDArray[np.int64], reason: str, forced: NDArray[np.bool_] | None = None) -> Judged:
-        """Judge the customers at sorted slots for another reason than their events; `forced` as in `_judge`."""
-        return self._judge(slots, self.table.gather(slots), reason, forced=forced)
+    def judge(
+        self,
+        slots: NDArray[np.int64],
+        reason: str,
+        *,
+        forced: NDArray[np.bool_] | None = None,
+        until_ms: int | None = None,
+    ) -> Judged:
+        """Judge the customers at sorted slots for another reason than their events; all else as in `_judge`."""
+        return self._judge(slots, self.table.gather(slots), reason, forced=forced, until_ms=until_ms)
 
     def plan(self, slots: NDArray[np.int64]) -> None:
         """Say when time alone may next change these customers, who were judged just now."""
@@ -246,11 +253,14 @@ class Partition(Viewed):
         said: NDArray[np.float64],
         reason: str,
         applied: Applied | None = None,
+        *,
         forced: NDArray[np.bool_] | None = None,
+        until_ms: int | None = None,
     ) -> Judged:
         """Judge the customers at sorted `slots`, whose rows `said` holds, and write back what is published.
 
         `applied`: what happened to them. `forced` (T,): whose record is published although nothing in it changed.
+        `until_ms`: reminders that were due by then are told; without it none.
         """
         now_ms, timers = self.now_ms, self.agenda.timers
         # Whom nobody is told of is written with the next flush.
@@ -261,9 +271,8 @@ class Partition(Viewed):
                 said, slots, applied.cart_touched, self.table.carts, now_ms=now_ms, timers=timers, noted=noted
             )
         reminders.settle(said, noted)
-        if reason == "time":
-            # By sweeps alone: nobody is told ahead of those who were due before them.
-            due, passed_over = reminders.remind(said, now_ms, timers, noted)
+        if until_ms is not None:
+            due, passed_over = reminders.remind(said, until_ms, timers, noted)
             told += due
             self.shared.metrics.count("cart_reminders_too_old", passed_over)
         publishing = forced

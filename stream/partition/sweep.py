@@ -44,21 +44,25 @@ class Sweep:
 
     async def once(self, due_s: float) -> None:
         """Let time pass up to now, for a sweep that was due at `due_s` (monotonic)."""
-        partition, swept = self._partition, 0
+        partition = self._partition
         if partition.clock.mode == "event":
             # A group may move the clock by months: meanwhile nobody who is due may be missing in the agenda.
             async with partition.lock:
-                swept = await self._pass_due()
-        else:
+                self._count(await self._pass_due(), due_s)
+            return
+        now_ms = partition.now_ms
+        while (slots := partition.agenda.take(now_ms)).size:
+            for start in range(0, len(slots), SLICE):
+                async with partition.lock:
+                    await self._pass(slots[start : start + SLICE], now_ms)
+                await asyncio.sleep(0)
+            self._count(len(slots), due_s)
+            # Meanwhile reminders fell due, and many more segments may be waiting to be looked at.
             now_ms = partition.now_ms
-            while (slots := partition.agenda.take(now_ms)).size:
-                for start in range(0, len(slots), SLICE):
-                    async with partition.lock:
-                        await self._pass(slots[start : start + SLICE])
-                    await asyncio.sleep(0)
-                swept += len(slots)
+
+    def _count(self, swept: int, due_s: float) -> None:
         if swept:
-            partition.shared.metrics.swept(swept, (time.monotonic() - due_s) * 1000)
+            self._partition.shared.metrics.swept(swept, (time.monotonic() - due_s) * 1000)
 
     async def parts(self, batch: EventBatch) -> AsyncIterator[EventBatch]:
         """Yield a group's events in parts between which time is let pass; in wall mode in one. The lock is held."""
@@ -102,19 +106,24 @@ class Sweep:
     async def _pass_due(self) -> int:
         """Let time pass for all who are due by now, and return how many looks it took. The lock is held."""
         partition, looks = self._partition, 0
-        while (slots := partition.agenda.take(partition.now_ms)).size:
+        now_ms = partition.now_ms
+        while (slots := partition.agenda.take(now_ms)).size:
             for start in range(0, len(slots), SLICE):
-                await self._pass(slots[start : start + SLICE])
+                await self._pass(slots[start : start + SLICE], now_ms)
                 await asyncio.sleep(0)
             looks += len(slots)
         return looks
 
-    async def _pass(self, slots: NDArray[np.int64]) -> None:
-        """Judge some customers because time passed, publish what changed, and plan when to look again."""
+    async def _pass(self, slots: NDArray[np.int64], now_ms: int) -> None:
+        """Judge some customers because time passed, publish what changed, and plan when to look again.
+
+        `now_ms`: when they were taken from the agenda. A reminder that fell due since then waits behind those that were
+        due before it; so does one whose customer has an event, or a new model, first.
+        """
         partition = self._partition
         # Somebody may have been forgotten since they were taken from the agenda.
         slots = np.sort(slots[slots < len(partition.table)])
-        judged = partition.judge(slots, "time")
+        judged = partition.judge(slots, "time", until_ms=now_ms)
         await partition.publish(slots, judged)
         partition.plan(slots)
         partition.shared.metrics.published(judged)

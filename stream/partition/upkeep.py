@@ -56,7 +56,7 @@ class Upkeep:
             if not slots.size:
                 return
             self._refresh_due -= slots.size
-            judged = partition.judge(slots, "time", np.ones(len(slots), np.bool_))
+            judged = partition.judge(slots, "time", forced=np.ones(len(slots), np.bool_))
             await partition.publish(slots, judged)
             partition.plan(slots)
         partition.shared.metrics.published(judged)

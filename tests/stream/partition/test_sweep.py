@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 
 import pytest
 import redis.asyncio
 
-from models import features
+from models import agenda, features
 from models.batch import SOURCES
 from models.columns import COL
 from schemas.cart_trigger import CartTrigger
@@ -224,6 +225,21 @@ async def test_reminders_are_sent_in_order_of_their_due_times_whoever_has_an_eve
         await partition.sweep.once(0.0)
     await client.aclose()
     assert short(await told(settings)) == [("c3", "abandoned", 31), ("c2", "abandoned", 32), ("c1", "abandoned", 33)]
+
+
+async def test_a_reminder_that_falls_due_while_everybody_is_looked_at_does_not_wait_for_the_end_of_it(
+    start_job: Callable[[int], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agenda, "LOOKS", 1)
+    settings = start_job(1).model_copy(update={"clock": "wall"})
+    client = await connect(settings.redis_url)
+    async with owning(settings, client) as partition:
+        ticks = itertools.count(START_MS + 30 * MINUTE_MS, 20_000)
+        partition.shared.now_ms = lambda: next(ticks)  # type: ignore[method-assign] # ours here
+        await work(partition, shopping(0, ("c1", "add_to_cart", 5), *((f"c{n}", "view_item", 5) for n in range(2, 32))))
+        await partition.sweep.once(0.0)
+    await client.aclose()
+    assert short(await told(settings)) == [("c1", "abandoned", 35)]
 
 
 async def test_a_successor_goes_on_with_the_timers_of_the_owner_before(
