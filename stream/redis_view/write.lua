@@ -14,6 +14,8 @@ for i = 1, #records do
   local record = records[i]
   local rev = redis.call('HGET', record[1], 'rev')
   if not rev or tonumber(rev) < record[2] then
+    -- A field that the newer record does not have must not stay.
+    if rev then redis.call('DEL', record[1]) end
     redis.call('HSET', record[1], unpack(record, 3))
     written = written + 1
   end

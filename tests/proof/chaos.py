@@ -162,10 +162,10 @@ def judge(house: House, schedule: Schedule, watcher: Child, result: Result) -> N
     result.made = {name: outcome.times for name, outcome in schedule.outcomes.items()}
     result.made |= {f"point:{point}": times for point, times in sorted(schedule.points.items())}
     result.faults, result.kinds = sum(result.made.values()), len(result.made)
-    result.redis_regressions = watched["regressions"]
+    result.redis_regressions = watched["regressions"] + watched["across_wipes"]
     result.zombie_writes_refused = refused(house.workers.log_files())
     failed = {name: outcome.failed for name, outcome in schedule.outcomes.items() if outcome.failed}
-    exact = verdict.exact and not watched["regressions"] and not settled and not failed
+    exact = verdict.exact and not result.redis_regressions and not settled and not failed
     result.verdict = "exact" if exact else "differs"
     said = asdict(verdict)
     first = said.pop("first")

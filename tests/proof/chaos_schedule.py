@@ -142,7 +142,7 @@ class Schedule:
                     workers.kill(slot.number)
             ended = workers.exits[counted:]
             counted += len(ended)
-            self._count(end for end in ended if end.log not in given_up)
+            workers.plans.extend(self._count(end for end in ended if end.log not in given_up))
             if not workers.plans and not any(own for _, own in carried) and carried:
                 break
             time.sleep(0.1)
@@ -155,11 +155,16 @@ class Schedule:
         """How often the rarest failpoint was met."""
         return min((self.points[point] for point in POINTS), default=0)
 
-    def _count(self, exits: Iterable[Exit]) -> None:
+    def _count(self, exits: Iterable[Exit]) -> list[str]:
+        """Count kills at failpoints; return the plans of workers that ended before theirs, by another fault's doing."""
+        unmet = []
         for end in exits:
             own = plan_of(end.log)
             if own and end.code == -signal.SIGKILL:
                 self.points[own.partition("=")[0]] += 1
+            elif own:
+                unmet.append(own)
+        return unmet
 
 
 def plan(point: str, random: Random) -> str:

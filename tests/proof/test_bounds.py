@@ -27,7 +27,7 @@ from tests.proof.reconcile import reconcile
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.kafka,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(600 + float(os.environ.get("LIVESEGMENT_OUTAGE_S", "20"))),
     pytest.mark.usefixtures("_kafka_fetched"),
 ]
 

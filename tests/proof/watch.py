@@ -4,7 +4,8 @@
 
 It looks at a sample of customers many times a second. `rev` and `ver` of a record may only rise, one `rev` has one
 content, and a record never disappears, unless Redis lost everything in between: then the boot id of the customer's
-partition is another one. What falls across a wipe is counted apart. At SIGTERM it writes its report and ends.
+partition is another one, and the record must come back no older. What falls across a wipe is counted apart. At SIGTERM
+it writes its report and ends.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     report = follow(given.redis, given.partitions, stop)
     given.report.write_text(json.dumps(asdict(report)) + "\n", encoding="utf-8")
-    return 1 if report.regressions else 0
+    return 1 if report.regressions or report.across_wipes else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import aiokafka
@@ -16,9 +17,13 @@ from stream import shoppers, topics
 from stream.clients import kafka_admin
 from stream.embedded.redis import url
 from stream.embedded.server import Server
-from stream.errors import Fenced
+from stream.errors import Fenced, FenceRestarted
 from stream.partition.log import PartitionLog, can_fence
 from stream.partition.meta import OWNER_KEY
+from stream.partition.partition import Partition
+from stream.partition.shared import Shared
+from stream.partition.takeover import take_over
+from stream.redis_view.view import RedisView, connect
 from stream.settings import load
 from tests.kit.expect import expect_gapless_versions, expect_records_equal_state
 from tests.kit.job import Job, customers, totals
@@ -124,6 +129,21 @@ async def test_markers_of_successive_owners_rise_and_later_ones_know_that_they_f
     assert epochs == sorted(set(epochs))
     markers = [r.offset for r in await read_log(apache, 2, epochs[-1]) if r.key == OWNER_KEY]
     assert markers[-3:] == epochs
+
+
+async def test_a_broker_that_forgot_the_owner_of_a_marked_partition_ends_the_worker_and_the_next_has_a_fence(
+    apache: str, start_redis: Callable[[], Server]
+) -> None:
+    async with aiokafka.AIOKafkaProducer(bootstrap_servers=apache) as forgotten:
+        await forgotten.send_and_wait(CHANGELOG, b"", OWNER_KEY, partition=0)
+    settings = load(kafka=apache, redis_url=url(start_redis()), app_id="forgotten")
+    client = await connect(settings.redis_url)
+    for expected in (pytest.raises(FenceRestarted, match="would not refuse a worker of before"), nullcontext()):
+        writer = PartitionLog(0, bootstrap=apache, app_id=settings.app_id, fenced=True)
+        with expected:
+            await take_over(Partition(0, Shared(settings), writer, RedisView(client, 0)), apache)
+        await writer.stop()
+    await client.aclose()
 
 
 async def test_a_producer_without_transactions_still_numbers_its_batches(apache: str) -> None:

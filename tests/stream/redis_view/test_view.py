@@ -73,6 +73,13 @@ async def test_records_are_written_where_their_rev_is_higher_and_counted(client:
     assert await view.write([]) == 0
 
 
+async def test_a_field_that_a_newer_record_does_not_have_is_gone(client: redis.asyncio.Redis) -> None:
+    view = await owner(client, 5)
+    assert await view.write([(*record(1), "churn_30d", "0.978")]) == 1
+    assert await view.write([record(2)]) == 1
+    assert await client.hgetall("segment:c1") == {b"name": b"regulars", b"rev": b"2"}
+
+
 async def test_revs_are_compared_as_numbers(client: redis.asyncio.Redis) -> None:
     view = await owner(client, 5)
     await view.write([record(9)])
