@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from schemas.topics import SEGMENT_MODELS
 from stream import shoppers
@@ -57,7 +57,8 @@ class Plan:
     faults: tuple[str, ...] = ()
     """By name; none given means every kind that heals and that this machine allows."""
     workers: int = 2
-    broker: str = "kafka"
+    broker: Literal["kafka", "embedded"] = "kafka"
+    redis: Literal["valkey", "debian"] = "valkey"
     rate_per_s: int = 700
     least_events: int = 0
     """More are sent at the end where fewer came together."""
@@ -97,14 +98,15 @@ def run(plan: Plan, folder: Path) -> Result:
     environment = {"LIVESEGMENT_WARM_UP_VECTORS": "300", "LIVESEGMENT_SNAPSHOT_EVERY_VECTORS": "1000"}
     disk = "disk_full" in plan.faults
     result = Result(plan.seed)
-    with House(folder, kafka=_broker(plan.broker), workers=plan.workers, disk=disk, **environment) as house:
+    with House(folder, kafka=plan.broker, redis=plan.redis, workers=plan.workers, disk=disk, **environment) as house:
         chosen = chosen_faults(plan.faults, house)
         schedule = Schedule(house, random, note)
         watcher = watch(house)
         config = shop(plan)
         with Traffic(house.settings, config, rate_per_s=plan.rate_per_s, seed=plan.seed) as traffic:
             house.workers.until_ready()
-            note(f"seed {plan.seed}: {plan.workers} workers on {plan.broker}, {len(chosen)} kinds of fault")
+            parts = f"{plan.workers} workers on {plan.broker} and {plan.redis}"
+            note(f"seed {plan.seed}: {parts}, {len(chosen)} kinds of fault")
             # Until the learner has one, a model of the tests: changes are to be lost from the first second on.
             house.job.send({SEGMENT_MODELS: [(b"model", make_snapshot(1).model_dump_json().encode())]})
             time.sleep(WARM_UP_S)
@@ -234,11 +236,6 @@ def note(words: str) -> None:
     sys.stderr.flush()
 
 
-def _broker(name: str) -> Any:
-    assert name in {"kafka", "embedded"}, "--broker is kafka or embedded"
-    return name
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one plan from the command line."""
     plan, keep = parse(arguments)
@@ -269,6 +266,7 @@ def parse(arguments: list[str] | None) -> tuple[Plan, bool]:
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--broker", choices=("kafka", "embedded"), default="kafka")
+    parser.add_argument("--redis", choices=("valkey", "debian"), default="valkey")
     parser.add_argument("--rate", type=int, default=700, help="events per second")
     parser.add_argument("--events", type=int, default=0, help="send more at the end where fewer came together")
     parser.add_argument("--points", type=int, default=0, help="rounds of SIGKILL at every failpoint")
@@ -286,6 +284,7 @@ def parse(arguments: list[str] | None) -> tuple[Plan, bool]:
         faults=names,
         workers=given.workers,
         broker=given.broker,
+        redis=given.redis,
         rate_per_s=given.rate,
         least_events=given.events,
         rounds=given.points,

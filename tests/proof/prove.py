@@ -5,9 +5,10 @@
     make prove ARGS="--part 2/6 --minutes 2 --out /tmp/proof.json"     # a short try, written elsewhere
 
 Parts 1 to 5 are chaos runs (`tests.proof.chaos`) with every kind of fault that heals: SIGKILL at every failpoint four
-times each, ten STOP/CONT cycles beyond the session, the whole deck of faults, 420,000 events, then the oracle. Part 6
-fills Kafka's disk (where this may be mounted) and runs 10,000 seeds of the simulation. The seed of a part is the day's
-number and the part's, and stands in the result: run it again with `--seed`.
+times each, ten STOP/CONT cycles beyond the session, the whole deck of faults, 420,000 events, then the oracle. The odd
+ones have the embedded Valkey, the even ones Debian's Redis. Part 6 fills Kafka's disk (where this may be mounted) and
+runs 10,000 seeds of the simulation. The seed of a part is the day's number and the part's, and stands in the result:
+run it again with `--seed`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests.proof.chaos import Plan, note, run
 from tests.proof.faults import HEALING
-from tests.proof.house import is_root
+from tests.proof.house import debian_redis, is_root
 from tests.proof.prove_page import OUT, record
 from tests.proof.reconcile import ROOT
 
@@ -45,7 +46,9 @@ def part_of(number: int, seed: int, share: float) -> dict[str, Any]:
     """Run one part, or `share` of it, and return its result."""
     began = time.monotonic()
     if number < PARTS:
-        runs = [chaos(scaled(replace(CHAOS, seed=seed), share))]
+        # Each kind of Redis in turn, where both are here.
+        kind: Literal["valkey", "debian"] = "debian" if number % 2 == 0 and debian_redis() else "valkey"
+        runs = [chaos(scaled(replace(CHAOS, seed=seed, redis=kind), share))]
         simulated: dict[str, Any] = {}
     else:
         # A small disk has to be mounted, for which one has to be root.

@@ -9,6 +9,7 @@ import pytest
 from stream.embedded.kafka import jars
 from stream.errors import EmbeddedFailed
 from tests.proof.chaos import Plan, run
+from tests.proof.house import debian_redis
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -30,7 +31,15 @@ def test_nothing_is_lost_or_doubled_under_twenty_kinds_of_fault(
     except EmbeddedFailed as error:
         pytest.skip(str(error))
     plan = Plan(
-        seed=20, minutes=0.0, faults=KINDS, least_faults=len(KINDS), pauses=5, rate_per_s=900, least_events=200_000
+        seed=20,
+        minutes=0.0,
+        faults=KINDS,
+        least_faults=len(KINDS),
+        pauses=5,
+        rate_per_s=900,
+        least_events=200_000,
+        # The other tests of this folder have the embedded Valkey.
+        redis="debian" if debian_redis() else "valkey",
     )
     result = run(plan, tmp_path)
     said = capfd.readouterr().err
