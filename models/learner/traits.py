@@ -15,16 +15,18 @@ BEHAVIOUR = frozenset({"cart_age_s"})
 _TRAIT = (
     r"address|age|birth|birthdate|birthday|born|city|citizenship|country|county|disability|district|dob|education|"
     r"ethnic|ethnicity|faith|female|gender|health|income|language|latitude|location|longitude|male|marital|married|"
-    r"nationality|neighbourhood|origin|orientation|politics|postal|postcode|pregnant|race|region|religion|salary|sex|"
+    r"nationality|neighbourhood|origin|orientation|politics|post_?code|postal|pregnant|race|region|religion|salary|sex|"
     r"sexual|state|street|union|zip|zipcode"
 )
 _SAID = re.compile(rf"(?<![A-Za-z])({_TRAIT})(?![A-Za-z])", re.IGNORECASE)
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word begins in camelCase and PascalCase."""
 
 
 def traits_among(names: Iterable[str]) -> list[str]:
     """Names that sound like traits, in their order.
 
-    >>> traits_among(["views_hl7d", "customer_age", "cart_age_s", "ZIPCode", "sex"])
-    ['customer_age', 'ZIPCode', 'sex']
+    >>> traits_among(["views_hl7d", "customer_age", "cart_age_s", "ZIPCode", "customerAge", "averageOrderValue"])
+    ['customer_age', 'ZIPCode', 'customerAge']
     """
-    return [name for name in names if name not in BEHAVIOUR and _SAID.search(name)]
+    return [name for name in names if name not in BEHAVIOUR and _SAID.search(f"{name} {_CAPITAL.sub('_', name)}")]

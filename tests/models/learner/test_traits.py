@@ -25,3 +25,26 @@ def test_what_says_who_somebody_is_is_refused_unless_it_is_asked_for(name: str) 
 @pytest.mark.parametrize("name", ["average_order_value", "stage", "packages", "sessions", "page_views", "statements"])
 def test_words_that_only_contain_one_are_behaviour(name: str) -> None:
     assert traits_among([name]) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "customerAge",
+        "ageGroup",
+        "maritalStatus",
+        "ZIPCode",
+        "CustomerAge",
+        "homeZIP",
+        "shipPostCode",
+        "isFemale2",
+        "AGE",
+    ],
+)
+def test_a_trait_is_recognised_however_its_words_are_joined(name: str) -> None:
+    assert traits_among([name]) == [name]
+
+
+@pytest.mark.parametrize("name", ["averageOrderValue", "pageViews", "PackagesSent", "sessionsPerWeek", "PAGEViews"])
+def test_joined_words_that_only_contain_one_are_behaviour(name: str) -> None:
+    assert traits_among([name]) == []
