@@ -47,6 +47,8 @@ class RedisServer:
                 return self._set(key, given)
             case b"HSET":
                 return self._set(key, given)
+            case b"DEL":
+                return int(self.hashes.pop(key, None) is not None)
         raise NotImplementedError(f"the simulated Redis does not know {name!r}")
 
     def _set(self, key: bytes, given: list[bytes]) -> int:
