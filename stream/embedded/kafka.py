@@ -5,7 +5,9 @@ Needs Java 17 and, the first time, Maven. The jars are cached outside the tree.
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,11 +22,13 @@ from stream.errors import EmbeddedFailed
 
 POM = Path(__file__).parents[2] / "deploy" / "kafka" / "pom.xml"
 FETCH_S = 300
+JAVA = 17
+"""The oldest release of Java that Apache Kafka 4 runs on."""
 
 
 def jars() -> Path:
     """Return the folder of Kafka's jars, fetched by Maven where it is not there yet. Raises EmbeddedFailed."""
-    _need("java")
+    _need_java()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "livesegment"
     version = POM.read_text(encoding="utf-8").partition("kafka_2.13</artifactId>")[2].partition("<version>")[2]
     folder = cache / f"kafka-{version.partition('<')[0]}"
@@ -39,9 +43,40 @@ def jars() -> Path:
     return folder
 
 
-def _need(tool: str) -> None:
-    if shutil.which(tool) is None:
+def java_release(said: str) -> int | None:
+    """Release that `java -version` speaks of; None where it says none.
+
+    >>> java_release('openjdk version "17.0.15" 2025-04-15'), java_release('java version "1.8.0_392"')
+    (17, 8)
+    """
+    found = re.search(r'\bversion "(?:1\.)?(\d+)', said)
+    return int(found[1]) if found else None
+
+
+def _need_java() -> None:
+    release = _release_of(_need("java"))
+    if release is not None and release < JAVA:
+        raise EmbeddedFailed(
+            f"Apache Kafka needs Java {JAVA}, `java` is Java {release}",
+            action=f"install Java {JAVA} or newer, and put it first in PATH",
+        )
+
+
+@functools.cache
+def _release_of(java: str) -> int | None:
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 (our own words)
+    if done.returncode:
+        raise EmbeddedFailed(
+            f"`java -version` failed: {done.stderr[-500:].strip()}", action=f"install Java {JAVA} or newer"
+        )
+    return java_release(done.stderr + done.stdout)
+
+
+def _need(tool: str) -> str:
+    found = shutil.which(tool)
+    if found is None:
         raise EmbeddedFailed(f"Apache Kafka needs {tool}, which is not installed", action=f"install {tool}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
