@@ -50,7 +50,7 @@ class Agenda:
             self.segments.set(slots, _whole(times))
 
     def forget(self, slot: int, last: int, now_ms: float) -> None:
-        """Follow `CustomerTable.forget`; whoever took the slot over is looked at next time, lest a sweep missed it."""
+        """Follow `CustomerTable.forget`; whose slot changed is looked at next time, lest a new model missed them."""
         self.carts.move(last, slot)
         self.segments.move(last, slot)
         if last != slot:

@@ -35,6 +35,7 @@ async def forget(partition: Partition, customer: str) -> bool:
         # The last customer moves into the slot, where a flush or a rebuild under way may have been already.
         heirs = np.array(table.forget(slot), dtype=np.int64)
         partition.agenda.forget(slot, len(table), partition.now_ms)
+        partition.sweep.forget(slot, len(table))
         written = [(META_KEY, partition.meta.encode()), (customer.encode(), None), *rows.encode(table, heirs)]
         await partition.writer.write(written)
         table.dirty[heirs] = False

@@ -32,6 +32,8 @@ class Sweep:
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
         self._settings = partition.shared.settings
+        self._taken = np.empty(0, np.int64)
+        """Who is still to be looked at of those that were due; the lock is let go between two slices of them."""
 
     async def run(self) -> None:
         """Sweep once a period, for ever; a sweep that takes longer delays the next one."""
@@ -51,14 +53,24 @@ class Sweep:
                 self._count(await self._pass_due(), due_s)
             return
         now_ms = partition.now_ms
-        while (slots := partition.agenda.take(now_ms)).size:
-            for start in range(0, len(slots), SLICE):
+        while (due := len(self._take(now_ms))) > 0:
+            while self._taken.size:
                 async with partition.lock:
-                    await self._pass(slots[start : start + SLICE], now_ms)
+                    slots, self._taken = self._taken[:SLICE], self._taken[SLICE:]
+                    await self._pass(slots, now_ms)
                 await asyncio.sleep(0)
-            self._count(len(slots), due_s)
+            self._count(due, due_s)
             # Meanwhile reminders fell due, and many more segments may be waiting to be looked at.
             now_ms = partition.now_ms
+
+    def forget(self, slot: int, last: int) -> None:
+        """Follow `CustomerTable.forget`: whoever took the slot over keeps their place in the order."""
+        self._taken = self._taken[self._taken != slot]
+        self._taken[self._taken == last] = slot
+
+    def _take(self, now_ms: int) -> NDArray[np.int64]:
+        self._taken = self._partition.agenda.take(now_ms)
+        return self._taken
 
     def _count(self, swept: int, due_s: float) -> None:
         if swept:
@@ -120,9 +132,7 @@ class Sweep:
         `now_ms`: when they were taken from the agenda. A reminder that fell due since then waits behind those that were
         due before it; so does one whose customer has an event, or a new model, first.
         """
-        partition = self._partition
-        # Somebody may have been forgotten since they were taken from the agenda.
-        slots = np.sort(slots[slots < len(partition.table)])
+        partition, slots = self._partition, np.sort(slots)
         judged = partition.judge(slots, "time", until_ms=now_ms)
         await partition.publish(slots, judged)
         partition.plan(slots)
