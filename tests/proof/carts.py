@@ -1,4 +1,4 @@
-"""Ten thousand carts: careers of customers who fill, leave, empty and buy them, some of it told late or twice.
+"""Many carts: careers of customers who fill, leave, empty and buy them, some of it told late, twice or out of order.
 
 Silences are clearly shorter or clearly longer than what is waited for, so that the oracle (`tests.oracle.abandoned`)
 can say from the whole history alone what must stand in the end, whatever arrived when.
@@ -23,6 +23,8 @@ GAPS_MIN = (1, 3, 12, 12, 50, 89, 181, 600)
 STEPS = (*[Kind.ADD_TO_CART] * 3, Kind.REMOVE_FROM_CART, Kind.PURCHASE)
 LATE_MIN = (0, 0, 0, 0, 20, 100, 300)
 """How much later than it happened an order is told."""
+SWAPPED_MIN = (0, 0, 0.5, 1.5)
+"""The same for what is put in or taken out: comes after what was done later, and before anybody is reminded."""
 REPEATED = 0.05
 SPAN_MIN = 2 * 24 * 60
 
@@ -68,19 +70,27 @@ class Careers:
 
     def _career(self, customer: str) -> Iterator[Told]:
         rng = self._rng
+        held: list[int] = []
         minute = rng.randrange(SPAN_MIN)
         for _ in range(rng.randrange(3, 10)):
             minute += rng.choice(GAPS_MIN)
             # Of a cart that is over nobody is reminded: no cart ends after an order that is told late.
             step = rng.choice(STEPS) if customer not in self.late else Kind.ADD_TO_CART
-            event, value = self._step(customer, START_MS + minute * MINUTE_MS, step)
-            late = rng.choice(LATE_MIN) if step is Kind.PURCHASE else 0
+            # Taking out what is not in it would hide the next one put in, until a late order ends what was before.
+            step = Kind.ADD_TO_CART if step is Kind.REMOVE_FROM_CART and not held else step
+            product = held.pop(rng.randrange(len(held))) if step is Kind.REMOVE_FROM_CART else rng.randrange(3)
+            if step is Kind.PURCHASE:
+                held = []
+            elif step is Kind.ADD_TO_CART:
+                held.append(product)
+            event, value = self._step(customer, START_MS + minute * MINUTE_MS, step, product)
+            late = rng.choice(LATE_MIN if step is Kind.PURCHASE else SWAPPED_MIN)
             self.by_customer.setdefault(customer, []).append(event)
-            if late:
+            if late and step is Kind.PURCHASE:
                 self.late.add(customer)
-            yield Told(event.time + late * MINUTE_MS, SOURCES[event.source], value, event)
+            yield Told(event.time + int(late * MINUTE_MS), SOURCES[event.source], value, event)
 
-    def _step(self, customer: str, time_ms: int, kind: Kind) -> tuple[Event, bytes]:
+    def _step(self, customer: str, time_ms: int, kind: Kind, product: int) -> tuple[Event, bytes]:
         self._made += 1
         number, amount = self._made, 100 * self._rng.randrange(1, 90)
         fields: dict[str, object] = {
@@ -93,7 +103,6 @@ class Careers:
         if kind is Kind.PURCHASE:
             fields |= {"order_id": f"o{number}", "value": amount / 100}
         else:
-            product = self._rng.randrange(3)
             fields |= {"product_id": f"p{product}", "quantity": 1, "price": amount / 100}
             operations = (Operation(1 + product, 1 if kind is Kind.ADD_TO_CART else -1, amount),)
         event = Event(
