@@ -129,6 +129,18 @@ def test_use_that_arrives_late_withdraws_nothing_where_a_long_silence_followed_i
     assert shop.standing() == {(0, 1, HALF_HOUR)}
 
 
+def test_what_comes_late_about_a_cart_before_the_last_reminded_or_about_use_of_one_that_is_over_withdraws_nothing():
+    shop = Shop(timers((HALF_HOUR,)))
+    shop.happen(add(1, 0), now=START)
+    shop.wait(START + FIRST)
+    shop.happen(buy(2, FIRST), now=START + FIRST)
+    shop.happen(add(3, 20 * MINUTE), now=START + FIRST + MINUTE)
+    shop.happen(add(4, 2 * FIRST), now=START + 2 * FIRST)
+    shop.wait(START + 3 * FIRST)
+    shop.happen(buy(5, HALF_HOUR), now=START + 3 * FIRST)
+    assert [kind for kind, *_ in shop.said()] == ["abandoned", "recovered", "abandoned"]
+
+
 def test_a_removal_that_takes_nothing_out_at_the_moment_of_the_first_add_ends_no_cart():
     shop = Shop(timers((HALF_HOUR,)))
     shop.happen(remove(6, 0), add(1, 0, quantity=3), now=START)
