@@ -17,13 +17,14 @@ from stream.shoppers.config import DAY_MS, DEFAULT_START_MS
 TICK_S = 0.01
 
 
-async def main(bootstrap: str, rate_per_s: int, customers: int, seconds: float) -> None:
-    """Send for so many seconds; every tick sends what is due."""
+async def main(bootstrap: str, rate_per_s: int, customers: int, seconds: float, seed: int | None = None) -> None:
+    """Send for so many seconds; every tick sends what is due. With a seed, events are of that shop and of now."""
     import aiokafka  # noqa: PLC0415 (only this process needs it at the top)
 
     producer = aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, acks=1)
     await producer.start()
-    records = made(int(rate_per_s * seconds), customers)
+    count = int(rate_per_s * seconds)
+    records = made(count, customers) if seed is None else made(count, customers, seed, rate_per_s)
     began = time.monotonic()
     sent = 0
     try:
@@ -42,12 +43,23 @@ async def main(bootstrap: str, rate_per_s: int, customers: int, seconds: float) 
         await producer.stop()
 
 
-def made(count: int, customers: int) -> list[tuple[str, int, bytes, bytes]]:
-    """Make `count` records (topic, partition, key, value) of one seeded shop, after those that were preloaded."""
-    later_ms = DEFAULT_START_MS + 30 * DAY_MS
-    config = shoppers.Config(customers=customers, events=count, seed=2, start_ms=later_ms)
+def made(
+    count: int, customers: int, seed: int = 2, rate_per_s: float | None = None
+) -> list[tuple[str, int, bytes, bytes]]:
+    """Make `count` records (topic, partition, key, value) of one seeded shop; two seeds share no event id.
+
+    With a rate their times go on from now as they will be sent, else they are of an early month.
+    """
+    config = shoppers.Config(
+        customers=customers,
+        events=count,
+        seed=seed,
+        start_ms=int(time.time() * 1000) if rate_per_s else DEFAULT_START_MS + 30 * DAY_MS,
+        rate_per_s=rate_per_s,
+        acceleration=1.0 if rate_per_s else None,
+    )
     out = []
-    for chunk in shoppers.generate(config, np.random.default_rng(2)):
+    for chunk in shoppers.generate(config, np.random.default_rng(seed)):
         due = [(record[2], CLICKSTREAM, record) for record in chunk.clickstream]
         due += [(record[2], PURCHASES, record) for record in chunk.purchases]
         due.sort(key=lambda one: one[0])
@@ -67,4 +79,5 @@ def by_place(
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    given = (int(word) for word in sys.argv[5:])
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), *given))

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import aiokafka
 import numpy as np
+import orjson
+from kafka import KafkaConsumer, TopicPartition
 
 from schemas.topics import CLICKSTREAM, PURCHASES
 from stream import shoppers, topics
@@ -30,6 +32,7 @@ from stream.settings import Settings, load
 MONTH_S = 30 * 86_400
 PARTITIONS = 4
 BATCH_BYTES = 256 * 1024
+CUSTOMER_PREFIX = shoppers.Config().customer_prefix
 READY_S = 60.0
 
 Ends = dict[tuple[str, int], int]
@@ -65,6 +68,27 @@ def halves(events: int, customers: int, seed: int = 1) -> tuple[Load, Load]:
     for key, value, topic in _shoppers(events, customers, seed):
         (first if first.count < events // 2 else second).add(topic, key, value)
     return first, second
+
+
+def acquainted(events: int, customers: int) -> Load:
+    """Make `shop`'s, and one look at a product by each customer who did not come in that time: all are known then."""
+    made = shop(events, customers)
+    met = {key for pairs in made.records.values() for key, _ in pairs}
+    began_ms, step_ms = int(time.time() - MONTH_S) * 1000, MONTH_S * 1000 // customers
+    for number in range(customers):
+        customer = f"{CUSTOMER_PREFIX}{number:07d}"
+        if (key := customer.encode()) not in met:
+            event = {
+                "event_id": f"look-{customer}",
+                "event_type": "view_item",
+                "customer_id": customer,
+                "event_time": began_ms + number * step_ms,
+                "product_id": f"p{number % 5000}",
+                "price": 19.99,
+                "quantity": 1,
+            }
+            made.add(CLICKSTREAM, key, orjson.dumps(event))
+    return made
 
 
 def _shoppers(events: int, customers: int, seed: int) -> Iterator[tuple[bytes, bytes, str]]:
@@ -113,6 +137,27 @@ class Lab:
     def wait(self, ends: Ends) -> None:
         """Return once everything is applied and committed."""
         wait_until_applied(self.settings, ends)
+
+    @contextlib.contextmanager
+    def feeding(self, rate_per_s: int, customers: int, seconds: float, seed: int | None = None) -> Iterator[None]:
+        """Let shoppers shop at the rate for so long, from a process of their own (`feed`); on entry it sends."""
+        words = [self.settings.kafka, str(rate_per_s), str(customers), str(seconds), *([str(seed)] if seed else [])]
+        command = [sys.executable, "-m", "stream.bench.feed", *words]
+        consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, enable_auto_commit=False)
+        places = [TopicPartition(CLICKSTREAM, number) for number in range(PARTITIONS)]
+        before = consumer.end_offsets(places)
+        process = subprocess.Popen(command, env=self.environment)  # noqa: S603 (our own command)
+        try:
+            deadline = time.monotonic() + READY_S
+            while consumer.end_offsets(places) == before:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise RuntimeError("the shoppers did not start")
+                time.sleep(0.05)
+            yield
+        finally:
+            consumer.close()
+            process.terminate()
+            process.wait(10)
 
 
 @contextlib.contextmanager

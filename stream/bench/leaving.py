@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,12 +12,16 @@ import orjson
 from kafka import KafkaConsumer, TopicPartition
 
 from schemas.topics import CART_TRIGGERS, CLICKSTREAM
-from stream.bench.lab import PARTITIONS, Lab, Load, lab, shop
+from stream.bench.lab import PARTITIONS, Lab, Load, acquainted, lab
 from stream.bench.live import readings
 
 RATE_PER_S = 2_000
 CUSTOMERS = 20_000
-WARM_UP_S, SECONDS = 6, 10
+"""Who shop."""
+KNOWN = 200_000
+"""Whom the job knows while latency is measured: those who shop among them."""
+ROUNDS = 6
+WARM_UP_S, SECONDS = 10, 15
 CARTS = 200_000
 MINUTE_MS = 60_000
 LEAD_MS = 45_000
@@ -30,34 +31,67 @@ NEVER_S = "60"
 
 
 def latency(broker: str) -> Iterator[dict[str, Any]]:
-    """Alternate workers that sweep each second with workers that do not, under the same load."""
-    found: dict[str, list[float]] = {"1": [], NEVER_S: []}
-    spent: dict[str, list[float]] = {"1": [], NEVER_S: []}
+    """Alternate workers that sweep each second with workers that do not, under the same load.
+
+    A line for each round, and one for all of them.
+    """
+    rounds: list[dict[str, dict[str, float]]] = []
     with lab(broker) as here:
-        here.preload(shop(100_000, CUSTOMERS))
-        for sweep_s in ("1", NEVER_S, "1", NEVER_S):
-            environment = {"LIVESEGMENT_METRICS_INTERVAL_S": "1", "LIVESEGMENT_SWEEP_S": sweep_s}
-            with here.worker(**environment) as worker, _feeding(here):
-                time.sleep(WARM_UP_S)
-                began_ms, cpu_s = time.time() * 1000, worker.cpu_s()
-                time.sleep(SECONDS)
-                cpu_s = worker.cpu_s() - cpu_s
-                said = readings(here, began_ms, time.time() * 1000)
-            found[sweep_s] += said["event_to_redis_p99_ms"]
-            spent[sweep_s].append(cpu_s / sum(said["events_per_s"]) * 1e6)
-    with_s, without_s = (round(statistics.median(found[sweep_s]), 2) for sweep_s in ("1", NEVER_S))
-    with_us, without_us = (round(statistics.mean(spent[sweep_s]), 1) for sweep_s in ("1", NEVER_S))
+        with here.worker():
+            here.wait(here.preload(acquainted(2 * KNOWN, KNOWN)))
+        for number in range(ROUNDS):
+            # Whoever comes second finds the machine as the first left it, so they take turns.
+            turns = ("1", NEVER_S) if number % 2 == 0 else (NEVER_S, "1")
+            rounds.append({sweep_s: _round(here, sweep_s, 2 * number + at) for at, sweep_s in enumerate(turns, 10)})
+            yield {"stage": "sweep_latency/round", "events": RATE_PER_S * SECONDS * 2, **_compared(rounds[-1:])}
     yield {
         "stage": "sweep_latency",
-        "events": RATE_PER_S * SECONDS * 4,
-        "events_per_s": RATE_PER_S,
-        "event_to_redis_p99_ms_with_sweep": with_s,
-        "event_to_redis_p99_ms_without": without_s,
-        "ratio": round(with_s / without_s, 3),
-        "cpu_us_per_event_with_sweep": with_us,
-        "cpu_us_per_event_without": without_us,
-        "cpu_ratio": round(with_us / without_us, 3),
+        "events": RATE_PER_S * SECONDS * 2 * ROUNDS,
+        "events_per_s": round(statistics.mean(one["events_per_s"] for each in rounds for one in each.values())),
+        "customers": KNOWN,
+        "rounds": ROUNDS,
+        **_compared(rounds),
+        **_spread(rounds),
     }
+
+
+def _round(here: Lab, sweep_s: str, seed: int) -> dict[str, float]:
+    """Let one worker run under a load of its own: its p99, ms, CPU, us an event, and events a second."""
+    with (
+        here.worker(LIVESEGMENT_METRICS_INTERVAL_S="1", LIVESEGMENT_SWEEP_S=sweep_s) as worker,
+        here.feeding(RATE_PER_S, CUSTOMERS, WARM_UP_S + SECONDS + 5, seed),
+    ):
+        time.sleep(WARM_UP_S)
+        began, began_ms, cpu_s = time.monotonic(), time.time() * 1000, worker.cpu_s()
+        time.sleep(SECONDS)
+        cpu_s, elapsed_s = worker.cpu_s() - cpu_s, time.monotonic() - began
+        said = readings(here, began_ms, time.time() * 1000)
+    events_per_s = statistics.mean(said["events_per_s"])
+    return {
+        "event_to_redis_p99_ms": statistics.median(said["event_to_redis_p99_ms"]),
+        "cpu_us_per_event": cpu_s / (events_per_s * elapsed_s) * 1e6,
+        "events_per_s": events_per_s,
+    }
+
+
+def _compared(rounds: list[dict[str, dict[str, float]]]) -> dict[str, float]:
+    """Medians over rounds, with the sweep and without, and their ratio."""
+    found: dict[str, float] = {}
+    for name, ratio in (("event_to_redis_p99_ms", "ratio"), ("cpu_us_per_event", "cpu_ratio")):
+        with_it, without = (statistics.median(each[sweep_s][name] for each in rounds) for sweep_s in ("1", NEVER_S))
+        found[f"{name}_with_sweep"], found[f"{name}_without"] = round(with_it, 1), round(without, 1)
+        found[ratio] = round(with_it / without, 3)
+    return found
+
+
+def _spread(rounds: list[dict[str, dict[str, float]]]) -> dict[str, list[float]]:
+    """Least and most of the rounds' p99, and of the ratios within a round."""
+    found: dict[str, list[float]] = {}
+    for sweep_s, words in (("1", "with_sweep"), (NEVER_S, "without")):
+        values = [each[sweep_s]["event_to_redis_p99_ms"] for each in rounds]
+        found[f"event_to_redis_p99_ms_{words}_spread"] = [round(min(values), 1), round(max(values), 1)]
+    ratios = [_compared([each])["ratio"] for each in rounds]
+    return {**found, "ratio_spread": [min(ratios), max(ratios)]}
 
 
 def storm(broker: str) -> Iterator[dict[str, Any]]:
@@ -72,7 +106,7 @@ def storm(broker: str) -> Iterator[dict[str, Any]]:
         }
         with here.worker(**environment) as worker:
             here.wait(here.preload(carts))
-            with _feeding(here, 150):
+            with here.feeding(RATE_PER_S, CUSTOMERS, 150):
                 time.sleep(max(0.0, due_from_ms / 1000 - time.time() - 10))
                 before = _rates(here, time.time() * 1000 - 1, 9)
                 cpu_s = worker.cpu_s()
@@ -97,18 +131,6 @@ def _rates(here: Lab, since_ms: float, seconds: int) -> float:
     time.sleep(max(0.0, since_ms / 1000 + seconds - time.time()))
     found = readings(here, since_ms, since_ms + seconds * 1000)["events_per_s"]
     return sum(found) / max(1, len(found))
-
-
-@contextlib.contextmanager
-def _feeding(here: Lab, seconds: int = WARM_UP_S + SECONDS + 3) -> Iterator[None]:
-    """Let shoppers shop at the rate, from a process of their own."""
-    command = [sys.executable, "-m", "stream.bench.feed", here.settings.kafka, str(RATE_PER_S), str(CUSTOMERS)]
-    process = subprocess.Popen([*command, str(seconds)], env=here.environment)  # noqa: S603 (ours)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _carts(first_ms: int) -> Load:
