@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -13,16 +14,22 @@ from kafka import KafkaProducer
 
 from schemas.change import SegmentChanged
 from schemas.fields import CUSTOMER_CHARS_MAX
-from schemas.topics import SEGMENT_CHANGES
+from schemas.topics import CART_TRIGGERS, SEGMENT_CHANGES
 from stream import topics
 from stream.clients import kafka_admin
-from stream.commands.listen import concerns
+from stream.commands.listen import concerns, secret_of
+from stream.commands.trigger import example
+from stream.errors import WrongSettings
+from stream.sender import Sender
 from stream.settings import load
+from stream.webhooks.forward import group_of
+from tests.kit.receiver import Receiver
 
 pytestmark = pytest.mark.broker
 
 SLOW = 60_000
 STARTS_S = 60.0
+SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 LONG = "x" * CUSTOMER_CHARS_MAX
 NAMES = {1: "window shoppers", 2: "big spenders", 3: "lapsed"}
 
@@ -135,6 +142,40 @@ def memory_mb(pid: int) -> float:
     """The most memory that the process ever had."""
     said = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(said.split("VmHWM:")[1].split()[0]) / 1e3
+
+
+def test_carts_are_forwarded_signed_by_a_group_of_the_receivers_own_that_goes_on_where_it_was(
+    kafka, livesegment, tmp_path
+) -> None:
+    settings, receiver = load(kafka=kafka), Receiver(SECRET)
+    environment = {
+        "LIVESEGMENT_WEBHOOK_SECRET": SECRET,
+        # The embedded broker lets a new group wait for half of its members' timeout.
+        "LIVESEGMENT_SESSION_TIMEOUT_S": "4",
+        "LIVESEGMENT_HEARTBEAT_S": "0.5",
+    }
+    words = ["listen", "--kafka", kafka, "--topic", CART_TRIGGERS, "--forward-to", receiver.url, "--max", "1"]
+    with Sender(settings, (CART_TRIGGERS,)) as sender:
+        sender.send(CART_TRIGGERS, [(b"c7", b"{}"), (b"c7", example(CART_TRIGGERS, "abandoned"))])
+    first = livesegment(*words, "--from-start", "--dead-letters", "dead.jsonl", **environment)
+    with Sender(settings, (CART_TRIGGERS,)) as sender:
+        sender.send(CART_TRIGGERS, [(b"c7", example(CART_TRIGGERS, "recovered"))])
+    second = livesegment(*words, "--from-start", **environment)
+    other = livesegment(*words, "--for", "0", "--group", "other", **environment)
+    receiver.close()
+    assert [done.code for done in (first, second, other)] == [0, 0, 0], first.err + second.err + other.err
+    own = group_of(settings.app_id, CART_TRIGGERS, receiver.url)
+    assert [f"as group {own}\n" in done.err for done in (first, second, other)] == [True, True, False]
+    assert "as group other\n" in other.err
+    assert [body["type"] for _, body in receiver.taken] == ["cart.abandoned", "cart.recovered"]
+    kept = json.loads((tmp_path / "dead.jsonl").read_text())
+    assert (kept["topic"], kept["value"], kept["webhook_id"]) == (CART_TRIGGERS, "{}", None)
+    assert "1 taken, 1 kept in the dead-letter file" in first.err
+
+
+def test_without_a_secret_nothing_can_be_forwarded() -> None:
+    with pytest.raises(WrongSettings, match="set LIVESEGMENT_WEBHOOK_SECRET"):
+        secret_of(load())
 
 
 def test_a_segment_is_matched_on_both_sides_of_a_change() -> None:
