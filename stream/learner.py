@@ -11,7 +11,8 @@ import numpy as np
 import structlog
 from pydantic import ValidationError
 
-from models.catalogue import FEATURES, MODEL_FEATURES
+from models import cards
+from models.catalogue import MODEL_FEATURES
 from models.learner.config import LearnerConfig
 from models.learner.learner import Learner
 from models.learner.panel import Sightings
@@ -40,7 +41,7 @@ def config_of(settings: Settings) -> LearnerConfig:
         warm_up=settings.warm_up_vectors,
         seed=settings.learner_seed,
         floor=settings.halflife_floor,
-        plain_words={name: FEATURES[name].words for name in MODEL_FEATURES},
+        plain_words={name: cards.short(name) for name in MODEL_FEATURES},
         clusterer=settings.clusterer,
         challenge_every=settings.challenge_every_vectors,
     )

@@ -36,6 +36,9 @@ from models.transform import Floats, Transform
 from schemas.head import Head
 from schemas.snapshot import CLUSTERS_MIN, FORMAT_VERSION, Contrast, ModelSnapshot, OtherK, Segment
 
+DECIMALS = 6
+"""Of centroids in a snapshot: millionths of a deviation, so that one of 64 segments stays under 64 kB."""
+
 POPULATION_MIN = 200
 """Vectors that make a window a fair picture of the population."""
 
@@ -88,7 +91,7 @@ class Learner:
 
     @classmethod
     def restore(cls, config: LearnerConfig, snapshot: ModelSnapshot) -> Self:
-        """Go on from a snapshot that passed `checks.check`: same ids, centroids, weights, names and history.
+        """Go on from a snapshot that passed `checks.check`: its ids, centroids, weights, names and history.
 
         Vectors that were waiting for a full block (under BLOCK) are lost with the old process. A snapshot of other
         features cannot be fed: its ids are retired, never to be used again, and a new warm-up begins. One with another
@@ -223,10 +226,10 @@ class Learner:
                 id=segment_id,
                 name=name.name,
                 words=list(name.words),
-                contrasts=[Contrast(feature=feature, z=z) for feature, z in name.contrasts],
+                contrasts=[Contrast(feature=feature, z=round(z, DECIMALS)) for feature, z in name.contrasts],
                 share=float(shares[row]),
                 size_sampled=int(sampled[row]),
-                centroid=serving.clusterer.centroids[row].tolist(),
+                centroid=serving.clusterer.centroids[row].round(DECIMALS).tolist(),
                 weight=float(serving.clusterer.weights[row]),
             )
             for row, (segment_id, name) in enumerate(zip(serving.ids, named, strict=True))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from models import cards
 from models.assign import NO_SEGMENT, Model, assign
 from models.catalogue import FEATURES
 from models.learner.agreement import adjusted_rand
@@ -217,7 +218,7 @@ def config(features: tuple[str, ...], settings: Settings, asked: Asked) -> Learn
         warm_up=settings.warm_up_vectors,
         seed=asked.seed,
         floor=settings.halflife_floor,
-        plain_words={name: FEATURES[name].words if name in FEATURES else name for name in features},
+        plain_words={name: cards.short(name) if name in FEATURES else name for name in features},
         traits=asked.traits,
         clusterer=settings.clusterer,
         challenge_every=settings.challenge_every_vectors,

@@ -6,13 +6,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models import cards
+from models.catalogue import MODEL_FEATURES
 from models.learner.config import LearnerConfig
+from models.learner.heads import DAY_MS, QUESTIONS
 from models.learner.identity import Fate, Succession, first
 from models.learner.learner import Learner
 from models.learner.lineage import NAMES_MAX, Lineage
-from schemas.snapshot import CLUSTERS_MAX, HISTORY_MAX, ModelSnapshot
+from models.learner.panel import Sightings
+from models.learner.regression import MEMBERS
+from schemas.sample import PROFILE
+from schemas.snapshot import CLUSTERS_MAX, HISTORY_MAX, ModelSnapshot, OtherK
 
 SNAPSHOT_BYTES = 65_536
+START_MS = 1_700_000_000_000
+MONTH_MS = 31 * DAY_MS
+"""Longer than the horizons of the predictions."""
 
 
 def test_births_and_ends_are_told_with_the_version_that_first_shows_them() -> None:
@@ -52,21 +61,45 @@ def test_a_snapshot_of_the_version_before_is_read_and_its_lineage_goes_on(taught
     assert [segment.id for segment in again.centroids] == [segment.id for segment in read.centroids]
 
 
+def meet_until_sure(learner: Learner, shop: Callable, months: int = 4, customers: int = 600) -> None:
+    """Let a learner see customers, of whom some order and some stay away, until all of its predictions are judged."""
+    rng = np.random.default_rng(3)
+    keys = rng.integers(0, 2**53, customers).astype(np.uint64)
+    profiles = np.zeros((customers, len(PROFILE)))
+    for month in range(months):
+        now_ms = START_MS + month * MONTH_MS
+        # Some came 20 days after the look before; of those some ordered, three days after it.
+        for share, name, day in ((0.7, "last_seen", 20), (0.4, "last_order_at", 3)):
+            came = rng.random(customers) < share
+            profiles[came, PROFILE.index(name)] = now_ms - MONTH_MS + day * DAY_MS
+        profiles[:, PROFILE.index("orders")] += came
+        profiles[:, PROFILE.index("money_minor")] += came * rng.gamma(2.0, 3_333.3, customers)
+        first = profiles[:, PROFILE.index("first_order_at")]
+        first[came & (first == 0)] = now_ms - MONTH_MS + 3 * DAY_MS
+        learner.meet(Sightings(keys, shop(customers, month).vectors, profiles.copy()), now_ms, customers)
+
+
 @pytest.mark.parametrize("k", [6, CLUSTERS_MAX])
-def test_a_snapshot_with_the_longest_memory_stays_below_64_kb(shop: Callable, config: LearnerConfig, k: int) -> None:
-    learner = Learner(replace(config, k=k))
-    learner.add(shop(2_000, 1).vectors, 1_700_000_000_000)
+def test_a_snapshot_with_all_it_can_hold_stays_below_64_kb(shop: Callable, config: LearnerConfig, k: int) -> None:
+    words = {name: cards.short(name) for name in MODEL_FEATURES}
+    learner = Learner(replace(config, k=k, plain_words=words))
+    learner.add(shop(2_000, 1).vectors, START_MS)
     learner.settle(learner.due().run())
+    meet_until_sure(learner, shop)
+    learner.around = tuple(OtherK(k=k, silhouette=1 / 3, smallest_share=1 / 7, stability=-1 / 9) for _ in range(5))
     for number in range(NAMES_MAX):
         learner.lineage.names[1000 + number] = "frequent often-visiting shoppers high in spend"
     learner.lineage.next_id = 1000 + NAMES_MAX
     fates = tuple(Fate("split", 1000 + number, 1, 1 / 3) for number in range(HISTORY_MAX))
     learner.lineage.note(Succession((), (), (), (), learner.lineage.next_id, fates))
-    learner.lineage.publish(1, 1_700_000_000_000, {1000 + number: "n" for number in range(HISTORY_MAX)})
-    snapshot = learner.snapshot(1_700_000_000_000)
+    learner.lineage.publish(1, START_MS, {1000 + number: "n" for number in range(HISTORY_MAX)})
+    snapshot = learner.snapshot(START_MS)
     assert len(snapshot.model_dump_json()) <= SNAPSHOT_BYTES
+    assert (len(snapshot.features), len(snapshot.around)) == (len(MODEL_FEATURES), 5)
     assert len(snapshot.lineage) == NAMES_MAX
     assert len(snapshot.history) == HISTORY_MAX
+    assert snapshot.base is not None
+    assert [(len(head.members), len(head.trust.bins)) for head in snapshot.heads] == [(MEMBERS, 10)] * len(QUESTIONS)
 
 
 def test_customers_keep_their_ids_over_a_reseed_that_finds_the_same_kinds(shop: Callable, taught: Learner) -> None:
