@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.topics import CHANGELOG
+from tests.oracle.shop import HOUR, MINUTE
 from tests.simulation.served import MODELS
 
 Fault = Callable[[Any], bool]
@@ -180,6 +181,18 @@ def clock_ahead(world: Any) -> bool:
     return True
 
 
+def clock_back(world: Any) -> bool:
+    """A worker's clock goes back by months, to around the newest event, and is put right later."""
+    worker = world.any_worker()
+    if worker is None or worker.owner is None:
+        return False
+    shared = worker.owner.shared
+    # An event over 24 hours ahead would be refused, and the oracle knows no clock.
+    shared.behind_newest_ms = world.rng.choice((-3 * HOUR, -40 * MINUTE, 0, 20 * HOUR))
+    world.later(world.rng.choice((2.0, 10.0, 40.0)), functools.partial(setattr, shared, "behind_newest_ms", None))
+    return True
+
+
 def _link(world: Any, server: str, **how: Any) -> bool:
     worker = world.any_worker()
     if worker is None:
@@ -217,5 +230,6 @@ FAULTS: tuple[tuple[Fault, int], ...] = (
     (new_model, 5),
     (slow_recovery, 2),
     (clock_ahead, 1),
+    (clock_back, 2),
 )
 """Each with its weight."""

@@ -10,6 +10,7 @@ import orjson
 
 from models import reminders
 from models.columns import COL
+from models.timers import Timers
 from schemas.topics import CART_TRIGGERS
 from stream.partition.partition import Partition
 from tests.simulation.broker import Payload
@@ -79,4 +80,16 @@ def carts_at_rest(world: Any, partition: Partition) -> list[str]:
             found.append(f"{name}: the cart is said to be {row[COL.cart_state]}, it is {states[0]}")
         if states[0] == reminders.ABANDONED and row[COL.told_passed] < 1:
             found.append(f"{name}: the cart is abandoned since {row[COL.cart_touched_at]}, and nobody was reminded")
+        passed = _passed(row, timers, now_ms)
+        # None of them is ever too old; one that was withdrawn has its time with a minus.
+        if passed and (row[COL.told_passed] < passed or not row[COL.told_due1 : COL.told_due1 + passed].all()):
+            said = row[COL.told_passed : COL.told_due3 + 1].tolist()
+            found.append(f"{name}: {passed} reminders of the cart are due, and the state says {said}")
     return found
+
+
+def _passed(row: Any, timers: Timers, now_ms: int) -> int:
+    """How many reminders of a cart are due by now."""
+    if row[COL.cart_items] <= 0:
+        return 0
+    return int(np.count_nonzero(row[COL.cart_touched_at] + timers.delays + timers.grace_ms <= now_ms))

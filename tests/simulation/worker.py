@@ -29,15 +29,19 @@ QUEUE_BATCHES = 4
 
 
 class SimulatedShared(Shared):
-    """What partitions share, with the simulated clock; a worker's may be ahead of the others'."""
+    """What partitions share, with the simulated clock; a worker's may be ahead of the others', or far behind."""
 
     def __init__(self, world: Any) -> None:
         super().__init__(world.settings)
         self.ahead_ms = 0
+        self.behind_newest_ms: int | None = None
+        """Where the clock was put back: how far it is behind the newest event."""
         self._world = world
         self.world = world
 
     def now_ms(self) -> int:  # type: ignore[override]
+        if self.behind_newest_ms is not None:
+            return int(self._world.shoppers.newest_ms) - self.behind_newest_ms
         return int(self._world.system_ms()) + self.ahead_ms
 
 
