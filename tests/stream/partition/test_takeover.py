@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 import aiokafka
 import numpy as np
@@ -27,7 +28,7 @@ from stream.partition.recovery import Reading, backwards
 from stream.redis_view.view import connect
 from stream.settings import Settings
 from tests.models.test_judge import model
-from tests.stream.partition.kit import owning, views, work
+from tests.stream.partition.kit import Event, owning, views, work
 
 pytestmark = pytest.mark.broker
 
@@ -125,6 +126,37 @@ async def test_events_read_again_change_nothing(settings: Settings, client: redi
         assert state(second) == before
         assert second.shared.metrics.counters["replayed"] == 6
         assert second.positions["clickstream"].read == 6
+
+
+async def test_events_sent_again_within_a_day_change_nothing_later_ones_count_and_a_new_job_counts_changes_from_1(
+    start_job: Callable[[int], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served_model(monkeypatch)
+
+    def sent(first_offset: int) -> Event:
+        said = views(0, CUSTOMERS)
+        return Event(said.message, [replace(each, offset=each.offset + first_offset) for each in said.value])
+
+    jobs = []
+    for times in (3, 1):
+        settings = start_job(1)
+        client = await connect(settings.redis_url)
+        async with owning(settings, client) as partition:
+            counters = partition.shared.metrics.counters
+            await partition.judge_all(Served(model(), {4: "near", 9: "far"}))
+            await work(partition, sent(0))
+            before = await read(settings, SEGMENT_CHANGES)
+            if times > 1:
+                await work(partition, sent(3))
+                assert (counters["duplicates"], counters["late"]) == (3, 0)
+                assert await read(settings, SEGMENT_CHANGES) == before
+                await work(partition, views(6, ["c9"], minute=25 * 60), sent(7))
+                assert (counters["duplicates"], counters["late"]) == (3, 3)
+        jobs.append([SegmentChanged.model_validate_json(record.value) for record in before])
+        await client.aclose()
+    assert [[(each.id, each.ver) for each in changes] for changes in jobs] == [
+        [(f"{customer}:1", 1) for customer in CUSTOMERS]
+    ] * 2
 
 
 async def test_a_log_cut_at_any_record_is_taken_over_and_ends_as_if_it_had_not_been_cut(
