@@ -18,7 +18,7 @@ from models.learner.agreement import adjusted_rand
 from models.learner.kmeans import squared_distances
 from models.learner.silhouette import silhouettes
 from models.transform import Floats
-from stream.evaluate import customers, events, lab, vectors
+from stream.evaluate import customers, events, lab, names, vectors
 from stream.evaluate.beds import FEATURES, NOISES, bed
 from stream.evaluate.costs import costs
 from stream.evaluate.school import SLICE, School
@@ -183,6 +183,7 @@ STAGES: dict[str, Callable[[], Iterator[Line]]] = {
     "alarms": alarms,
     "costs": costs,
     **customers.STAGES,
+    **names.STAGES,
 }
 
 
