@@ -15,9 +15,16 @@ from models.columns import COL
 from schemas.metric import METRICS
 from schemas.redis_keys import partition_key, segment_key
 from stream import shoppers
+from stream.commands import run
 from stream.embedded.redis import url
 from stream.embedded.server import Server
-from tests.kit.expect import expect_gapless_versions, expect_records_equal_state, expect_same_features
+from tests.kit.expect import (
+    expect_customer_is_explained,
+    expect_gapless_versions,
+    expect_records_equal_state,
+    expect_same_features,
+    expect_segments_are_told,
+)
 from tests.kit.job import Job, customers, totals
 
 pytestmark = pytest.mark.timeout(240)
@@ -155,7 +162,9 @@ def test_a_redis_that_is_away_is_waited_for(job: Job) -> None:
 
 
 @pytest.mark.broker
-def test_a_model_is_learnt_and_everybody_gets_a_named_segment(job: Job) -> None:
+def test_a_model_is_learnt_and_everybody_gets_a_named_segment_that_is_explained(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
     worker = job.start_worker()
     job.shop(SHOP)
     job.wait()
@@ -169,6 +178,15 @@ def test_a_model_is_learnt_and_everybody_gets_a_named_segment(job: Job) -> None:
     assert "warming_up" not in names
     assert expect_gapless_versions(job) >= len(everybody)
     assert expect_records_equal_state(job) == len(everybody)
+
+    def livesegment(*words: str, code: int = 0) -> str:
+        assert run([*words, "--kafka", job.settings.kafka, "--data-dir", str(job.folder)]) == code
+        return capsys.readouterr().out
+
+    ids = expect_segments_are_told(job, list(everybody), livesegment)
+    for customer in sorted(everybody)[:3]:
+        expect_customer_is_explained(job, customer, ids, livesegment)
+    livesegment("explain", "nobody", code=3)
 
 
 @pytest.mark.broker
