@@ -4,7 +4,7 @@
     make prove ARGS="--part 2/6"        # one of them
     make prove ARGS="--part 2/6 --minutes 2 --out /tmp/proof.json"     # a short try, written elsewhere
 
-Parts 1 to 5 are chaos runs (`tests.proof.chaos`) with every kind of fault that heals: SIGKILL at every failpoint four
+Parts 1 to 5 are chaos runs (`tests.proof.chaos`) with every kind of fault that heals: SIGKILL at every failpoint five
 times each, ten STOP/CONT cycles beyond the session, the whole deck of faults, 420,000 events, then the oracle. The odd
 ones have the embedded Valkey, the even ones Debian's Redis. Part 6 fills Kafka's disk (where this may be mounted) and
 runs 10,000 seeds of the simulation. The seed of a part is the day's number and the part's, and stands in the result:
@@ -35,7 +35,7 @@ from tests.proof.reconcile import ROOT
 PARTS = 6
 WHOLE_MINUTES = 15.0
 """What a part may take; less is asked for in proportion."""
-CHAOS = Plan(minutes=0.0, workers=2, rounds=4, pauses=10, least_events=420_000, least_faults=len(HEALING) + 7)
+CHAOS = Plan(minutes=0.0, workers=2, rounds=5, pauses=10, least_events=420_000, least_faults=len(HEALING) + 7)
 DISK = Plan(minutes=1.0, workers=2, faults=("disk_full", "kill", "flushall"), least_faults=6, least_events=30_000)
 SEEDS = 10_000
 FAULTS = 20
