@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from stream.bench import backlog, lapse, leaving, live, memory, parts, passing, rto
+from stream.bench import backlog, lapse, leaving, live, memory, parts, passing, rto, swap
 from stream.bench.lab import BROKERS
 from stream.errors import WrongUsage
 
@@ -29,6 +29,7 @@ STAGES: dict[str, Callable[[str], Lines]] = {
     "sweep_latency": leaving.latency,
     "carts": leaving.storm,
     "lapse": lapse.measure,
+    "swap": swap.measure,
 }
 """Stage -> what measures it; `floor` is measured with `job`, alternating."""
 
