@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ async def test_between_two_slices_of_a_sweep_somebody_is_forgotten_and_all_other
             await work(partition, shopping(0, *opened))
             await partition.lock.acquire()
             # The sweep's first slice waits for the lock, behind it whoever forgets, and then the second slice.
-            waiting = [asyncio.create_task(partition.sweep.once(0.0))]
+            waiting: list[asyncio.Task[Any]] = [asyncio.create_task(partition.sweep.once(0.0))]
             await turns()
             waiting += [asyncio.create_task(forget(partition, name)) for name in forgotten]
             await turns()
