@@ -71,7 +71,7 @@ def counted(part: int) -> float:
     >>> counted(NIGHT | WEEKEND) == 1 + 2**26
     True
     """
-    return float((part & NIGHT) + (part >> 1) * COUNTED_MAX)
+    return float(part & NIGHT) + float(part >> 1) * COUNTED_MAX
 
 
 def usual(events: NDArray[np.float64]) -> NDArray[np.float64]:
