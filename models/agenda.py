@@ -16,7 +16,7 @@ from models.judge import Rules
 from models.standing import Yardsticks
 from models.timers import Timers
 
-LOOKS = 5_000
+LOOKS = 10_000
 """Segments looked at before carts are asked for again: a new model makes everybody due, and reminders do not wait."""
 
 Slots = NDArray[np.int64]

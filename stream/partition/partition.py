@@ -142,6 +142,7 @@ class Partition(Viewed):
                 slots = np.arange(start, min(start + SLICE, len(self.table)))
                 judged = self.judge(slots, "model")
                 await self.publish(slots, judged)
+                self.shared.metrics.published(judged)
                 moved += len(judged.moved)
             await asyncio.sleep(0)
         self.meta.judged = model.version

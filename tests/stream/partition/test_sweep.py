@@ -245,7 +245,8 @@ async def test_reminders_are_sent_in_order_of_their_due_times_whoever_has_an_eve
         await work(partition, shopping(0, *steps))
         minute = 40
         await work(partition, shopping(4, ("c2", "view_item", 39)))
-        await partition.judge_all(Served(model(), {4: "near", 9: "far"}))
+        moved = await partition.judge_all(Served(model(), {4: "near", 9: "far"}))
+        assert moved == partition.shared.metrics.counters["changes"] == 4
         assert await told(settings) == []
         await partition.sweep.once(0.0)
     await client.aclose()
