@@ -29,6 +29,8 @@ DECIDED = COLUMNS[: COLUMNS.index("segment")]
 RISING = ("next_clickstream", "next_purchases", "events", "rev", "ver")
 CARTS = ("none", "open", "abandoned")
 KEPT_IDS = 16
+AHEAD_MAX = 2 * KEPT_IDS
+"""Events of the other topic that are let in before a repeat: enough to forget what came days earlier, too."""
 REPEATS_MAX = 8
 """Repeats of a customer before which events of the other topic are let in, in every combination."""
 LOOKED_AT = 100
@@ -148,9 +150,11 @@ def meetings(customer: Customer) -> Iterator[Customer]:
     bases = [arrived, topics[0] + topics[1], topics[1] + topics[0]]
     yield from map(_retaken, bases[1:])
     repeats = _again(arrived)
-    for size in range(1, len(repeats) + 1):
+    for event, ahead, base in itertools.product(repeats, range(1, AHEAD_MAX + 1), bases):
+        yield _retaken(_let_in(base, {event}, ahead))
+    for size in range(2, REPEATS_MAX + 1):
         for ahead in range(1, KEPT_IDS + 1):
-            for some in itertools.combinations(repeats, size):
+            for some in itertools.combinations(repeats[:REPEATS_MAX], size):
                 for base in bases:
                     yield _retaken(_let_in(base, set(some), ahead))
 
@@ -163,7 +167,7 @@ def _again(arrived: list[Arrived]) -> list[Event]:
         if event.id in known:
             repeats.append(event)
         known.add(event.id)
-    return repeats[:REPEATS_MAX]
+    return repeats
 
 
 def _let_in(arrived: list[Arrived], before: set[Event], ahead: int) -> list[Arrived]:

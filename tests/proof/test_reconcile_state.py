@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from schemas.kinds import Kind
 from tests.oracle.shop import MINUTE, Customer, Event
 from tests.proof.reconcile_state import meetings
@@ -41,3 +43,24 @@ def test_another_meeting_keeps_each_topics_order_and_every_event() -> None:
             offsets = [event.offset for event, _, _ in other.arrived if event.source == source]
             assert offsets == sorted(offsets)
         assert len(other.arrived) == len(found.arrived)
+
+
+def test_of_many_repeats_also_only_the_last_may_count() -> None:
+    found, offset = Customer(), 0
+    for number in range(12):
+        for _ in range(2):
+            found.take(Event("c1", START + number * MINUTE, Kind.VIEW_ITEM, id=number + 1, offset=offset), late=False)
+            offset += 1
+    for at in range(20):
+        order = Event("c1", START + (20 + at) * MINUTE, Kind.PURCHASE, id=99 + at, source=1, offset=at, order=99 + at)
+        found.take(order, late=False)
+    assert found.duplicates == 12
+    counted = {
+        tuple(
+            event.offset
+            for event, _, what in other.arrived
+            if event.offset % 2 and what == "applied" and not event.source
+        )
+        for other in itertools.islice(meetings(found), 2_000)
+    }
+    assert (23,) in counted
