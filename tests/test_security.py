@@ -159,6 +159,7 @@ def test_the_pages_redis_users_can_do_their_work_and_nothing_else(start_redis: C
     with writer, reader:
         assert writer.hset("segment:c1", mapping={"segment": "3"}) == 1
         assert reader.hgetall("segment:c1") == {b"segment": b"3"}
+        assert writer.delete("segment:c1") == 1
         forbidden = [
             (writer.flushall, ()),
             (writer.config_get, ("*",)),
