@@ -99,7 +99,9 @@ class Reading:
                 meta = Meta.decode(record.value)
                 # As with rows, below: a late copy of an older one must not win where nothing is fenced.
                 if partition.writer.fenced or not meta.behind(partition.meta):
-                    partition.meta = meta
+                    partition.meta, meta = meta, partition.meta
+                # But rows that an old owner wrote late may be newer, and refer to names that only it had added.
+                partition.meta.names += meta.names[len(partition.meta.names) :]
             elif record.value is None:
                 # Who is forgotten may come back, and then has a new row, which is not older than the one before.
                 self._take(keys, values, record.offset)
