@@ -74,7 +74,7 @@ def apply(bug: Bug, folder: Path) -> None:
     # Without the ceiling git would look for a repository around the folder and take the paths for its own.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
     done = subprocess.run(
-        ["git", "apply", "--whitespace=nowarn", "--unidiff-zero", str(bug.path)],
+        ["git", "apply", "--whitespace=nowarn", str(bug.path)],
         cwd=folder,
         env=environment,
         capture_output=True,
