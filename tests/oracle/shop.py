@@ -72,12 +72,20 @@ class RecentIds:
         self.window = window_days * 24 * 60
         self.kept: list[tuple[int, int]] = []
 
+    def knows(self, time: int, identity: int) -> bool:
+        minute, low = _packed(time, identity)
+        return any(low == known and abs(minute - then) <= self.window for then, known in self.kept)
+
     def repeats(self, time: int, identity: int) -> bool:
-        minute, low = (time - YEAR_1990) // MINUTE, identity % 2**39
-        if any(low == known and abs(minute - then) <= self.window for then, known in self.kept):
+        """Whether it is known; if not, it is from now on."""
+        if self.knows(time, identity):
             return True
-        self.kept = sorted([*self.kept, (minute, low)])[-16:]
+        self.kept = sorted([*self.kept, _packed(time, identity)])[-16:]
         return False
+
+
+def _packed(time: int, identity: int) -> tuple[int, int]:
+    return (time - YEAR_1990) // MINUTE, identity % 2**39
 
 
 @dataclass

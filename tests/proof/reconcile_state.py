@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiokafka
@@ -21,25 +20,19 @@ from stream.changelog_reader import PartitionState
 from stream.partition.meta import META_KEY, OWNER_KEY
 from tests.oracle.columns import columns, forgotten_minute, recent
 from tests.oracle.compare import close
-from tests.oracle.shop import CART_KEPT, Customer, Event
+from tests.oracle.shop import CART_KEPT, Customer
+from tests.proof.reconcile_meetings import meetings
 from tests.proof.reconcile_topics import Changes, Ledger
 
 DECIDED = COLUMNS[: COLUMNS.index("segment")]
 """Columns that events alone decide."""
 RISING = ("next_clickstream", "next_purchases", "events", "rev", "ver")
 CARTS = ("none", "open", "abandoned")
-KEPT_IDS = 16
-AHEAD_MAX = 2 * KEPT_IDS
-"""Events of the other topic that are let in before a repeat: enough to forget what came days earlier, too."""
-REPEATS_MAX = 8
-"""Repeats of a customer before which events of the other topic are let in, in every combination."""
 LOOKED_AT = 100
 """Differing customers for whom they are tried: with more of them, the topics' meeting is not the reason."""
 _CART_HEAD = 16
 _CART_WORDS = struct.Struct("<qQQqq")
 
-Arrived = tuple[Event, bool]
-"""An event, and whether it was late."""
 Finding = tuple[str, str, str]
 """(kind, customer or "", in words)"""
 
@@ -134,64 +127,8 @@ def _met_otherwise(found: Held, customer: Customer, oldest_watermark_ms: int) ->
     """Whether another meeting of the two topics explains what is held; without any repeat none would."""
     if not (customer.duplicates or found.row[COL.duplicates]):
         return False
-    return any(not differences(found, other, oldest_watermark_ms) for other in meetings(customer))
-
-
-def meetings(customer: Customer) -> Iterator[Customer]:
-    """The same customer with its two topics met in other ways, each topic in its own order.
-
-    How they meet matters to repeats alone: an id is forgotten once 16 newer ones have come, and those of a topic that
-    is ahead come early. So beside one topic wholly before the other, some events are let in before some repeats.
-    """
-    arrived = [(event, late) for event, late, _ in customer.arrived]
-    topics = [[each for each in arrived if each[0].source == source] for source in (0, 1)]
-    if not all(topics):
-        return
-    bases = [arrived, topics[0] + topics[1], topics[1] + topics[0]]
-    yield from map(_retaken, bases[1:])
-    repeats = _again(arrived)
-    for event, ahead, base in itertools.product(repeats, range(1, AHEAD_MAX + 1), bases):
-        yield _retaken(_let_in(base, {event}, ahead))
-    for size in range(2, REPEATS_MAX + 1):
-        for ahead in range(1, KEPT_IDS + 1):
-            for some in itertools.combinations(repeats[:REPEATS_MAX], size):
-                for base in bases:
-                    yield _retaken(_let_in(base, set(some), ahead))
-
-
-def _again(arrived: list[Arrived]) -> list[Event]:
-    """The first events whose id has come before."""
-    known: set[int] = set()
-    repeats = []
-    for event, _ in arrived:
-        if event.id in known:
-            repeats.append(event)
-        known.add(event.id)
-    return repeats
-
-
-def _let_in(arrived: list[Arrived], before: set[Event], ahead: int) -> list[Arrived]:
-    """Move the next `ahead` events of the other topic in front of each event of `before`."""
-    order: list[Arrived] = []
-    waiting = dict.fromkeys(range(len(arrived)))
-    for at, (event, _) in enumerate(arrived):
-        if at not in waiting:
-            continue
-        if event in before:
-            others = (later for later in waiting if later > at and arrived[later][0].source != event.source)
-            for later in list(itertools.islice(others, ahead)):
-                order.append(arrived[later])
-                del waiting[later]
-        order.append(arrived[at])
-        del waiting[at]
-    return order
-
-
-def _retaken(arrived: list[Arrived]) -> Customer:
-    customer = Customer()
-    for event, late in arrived:
-        customer.take(event, late=late)
-    return customer
+    held = int(found.row[COL.duplicates])
+    return any(not differences(found, other, oldest_watermark_ms) for other in meetings(customer, held))
 
 
 def compare_counts(state: PartitionState, ledger: Ledger) -> list[Finding]:
