@@ -73,7 +73,10 @@ class Sender:
 
     def flush(self) -> None:
         """Return once every record sent so far is acknowledged."""
-        self._producer.flush(timeout=ACK_S)
+        try:
+            self._producer.flush(timeout=ACK_S)
+        except KafkaError as problem:
+            raise self._failed(problem) from None
         self._await(0)
 
     def ends(self) -> dict[tuple[str, int], int]:

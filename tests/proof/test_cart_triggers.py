@@ -21,7 +21,7 @@ from tests.proof.house import House
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
-FEW, MANY = 1_000, 14_000
+FEW, MANY = 400, 14_000
 """Customers: of `MANY`, 20,000 carts, half of them in partitions where the oracle knows all that must be told."""
 CARTS_EACH = 10 / 7
 PORTIONS = 8

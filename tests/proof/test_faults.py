@@ -1,7 +1,8 @@
 """Each kind of fault once, while events flow: what heals ends exact, what must be refused is refused and loses nothing.
 
-Kinds that CI's chaos run has (`test_chaos`) are not repeated here; `make prove` runs all of them many times. The oracle
-(`reconcile`) reads the events back from the broker and computes every customer anew.
+Kinds that CI's chaos run has (`test_chaos`) are not repeated here, the others wait for `make acceptance`, and
+`make prove` runs all of them many times. The oracle (`reconcile`) reads the events back from the broker and computes
+every customer anew.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def test_there_are_faults_of_every_sort_and_no_two_have_one_name() -> None:
     assert len(HEALING) >= 20
 
 
+@pytest.mark.acceptance
 def test_after_every_other_fault_that_heals_the_job_is_exact(tmp_path: Path) -> None:
     with House(tmp_path, workers=2, disk=is_root(), LIVESEGMENT_WARM_UP_VECTORS="300") as house:
         house.workers.until_ready()

@@ -29,7 +29,7 @@ from tests.oracle.shop import DAY, Customer, Event
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
 PARTITIONS = 2
-ONE_IN = (10, pytest.param(1, marks=pytest.mark.acceptance))
+ONE_IN = (40, pytest.param(1, marks=pytest.mark.acceptance))
 """The shares of the file's customers who are replayed."""
 LOOKED_AT = 100, 600
 """How many of a tenth, and of all, are looked at by the oracle, which is slow."""
