@@ -195,10 +195,6 @@ class CustomerTable:
         """(len,) writable view: true where a row is newer than its last `rows.encode` that the caller cleared."""
         return self._dirty[: len(self.ids)]
 
-    def add(self, customer: str) -> int:
-        """Slot of a customer, given one with an empty row if it has none."""
-        return int(self.add_all([customer])[0])
-
     def add_all(self, customers: Sequence[str]) -> NDArray[np.int64]:
         """Slots of n distinct customers; those without are given one, with an empty row, in their order."""
         slots = self.index.find(customers)

@@ -139,7 +139,9 @@ def backwards(table: CustomerTable, keys: Sequence[bytes], values: Sequence[byte
     """
     if not keys:
         return []
-    slots = np.array([table.add(key.decode()) for key in keys])
+    distinct = list(dict.fromkeys(keys))
+    slot_of = dict(zip(distinct, table.add_all([key.decode() for key in distinct]).tolist(), strict=True))
+    slots = np.array([slot_of[key] for key in keys])
     said = rows.peek(values, RISING)
     order = np.argsort(slots, kind="stable")
     slots, said = slots[order], said[order]

@@ -18,7 +18,7 @@ def small_blocks(monkeypatch):
 def _table(size: int) -> CustomerTable:
     table = CustomerTable()
     for number in range(size):
-        assert table.add(f"c{number}") == number
+        assert table.add_all([f"c{number}"]).tolist() == [number]
     return table
 
 
@@ -32,7 +32,8 @@ def test_columns_are_dense_and_named_once():
 
 def test_a_known_customer_keeps_its_slot():
     table = _table(5)
-    assert (table.add("c3"), len(table), table.index.get("c3"), table.ids[3]) == (3, 5, 3, "c3")
+    assert table.add_all(["c3"]).tolist() == [3]
+    assert (len(table), table.index.get("c3"), table.ids[3]) == (5, 3, "c3")
 
 
 @pytest.mark.usefixtures("small_blocks")
