@@ -67,17 +67,33 @@ def _returns(
     by_customer = np.lexsort((which, customers))
     customers, times, places = customers[by_customer], times[by_customer], places[by_customer]
     again = np.flatnonzero(np.diff(customers) == 0) + 1
+    # A cart is silent since what was done last, which a repeat or a late event may not be, whenever it comes.
+    newest, until = _newest(customers, batch.time_ms[places])[again - 1], times[again]
+    after = times[again - 1] + 1
     starts, ends = [], []
     for delay_ms in timers.delays_ms:
-        wait = int(delay_ms + timers.grace_ms)
-        late = again[times[again] - times[again - 1] >= wait]
-        starts.append(times[late - 1] + wait)
-        ends.append(times[late])
+        start = np.maximum(newest + int(delay_ms + timers.grace_ms), after)
+        late = start <= until
+        starts.append(start[late])
+        ends.append(until[late])
     first = np.setdiff1d(np.arange(len(customers)), again)
     known = first[due_ms[places[first]] <= times[first]]
     starts.append(due_ms[places[known]])
     ends.append(times[known])
+    # What was known before the group holds until something newer is done.
+    before = due_ms[places[again]]
+    held = (np.maximum(before, after) <= until) & (newest + int(timers.delays_ms[0] + timers.grace_ms) <= before)
+    starts.append(np.maximum(before, after)[held])
+    ends.append(until[held])
     return np.concatenate(starts), np.concatenate(ends)
+
+
+def _newest(customers: NDArray[np.intp], time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) for each place the latest time of its customer so far; customers are numbers that never fall."""
+    earliest = time_ms.min()
+    lift = customers * (time_ms.max() - earliest + 1)
+    newest: NDArray[np.int64] = np.maximum.accumulate(time_ms - earliest + lift) - lift + earliest
+    return newest
 
 
 def _stabs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[int]:

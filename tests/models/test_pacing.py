@@ -64,25 +64,37 @@ def test_the_clock_meets_a_late_event_with_the_one_before_it_of_the_same_topic()
     assert (met - START).tolist() == [MINUTE, HOUR, HOUR]
 
 
+def test_a_repeat_does_not_hide_that_a_cart_was_silent():
+    other = add(2, WAIT - MINUTE, customer="b")
+    assert cut([add(1, 0), other, add(1, 0), add(3, WAIT + MINUTE)]) == [[0, 1, 2], [3]]
+
+
+def test_a_repeat_does_not_hide_when_a_cart_of_an_earlier_group_was_due():
+    due = {"a": START + WAIT}
+    other = add(2, WAIT - MINUTE, customer="b")
+    assert cut([other, add(1, 0), add(3, WAIT + MINUTE)], due) == [[0, 1], [2]]
+
+
 GAPS = st.sampled_from([0, MINUTE, WAIT - 1, WAIT, 3 * WAIT])
+LATE = st.sampled_from([0, 0, 0, MINUTE, WAIT])
 
 
-@given(st.lists(st.tuples(GAPS, st.sampled_from("abc"), st.booleans()), min_size=1, max_size=25))
-def test_between_two_events_of_a_cart_that_lie_a_wait_apart_there_is_always_a_cut_with_its_reminder_due(
-    steps: list[tuple[int, str, bool]],
+@given(st.lists(st.tuples(GAPS, LATE, st.sampled_from("abc"), st.booleans()), min_size=1, max_size=25))
+def test_between_two_events_of_a_cart_that_was_silent_for_a_wait_there_is_always_a_cut_with_its_reminder_due(
+    steps: list[tuple[int, int, str, bool]],
 ):
     time, events = 0, []
-    for number, (gap, customer, buys) in enumerate(steps):
+    for number, (gap, late, customer, buys) in enumerate(steps):
         time += gap
-        events.append((buy if buys else add)(number, time, customer=customer))
+        events.append((buy if buys else add)(number, max(0, time - late), customer=customer))
     batch = batch_of(numbered(events))
     order, met = pacing.meetings(batch)
     cuts = pacing.cuts(batch, order, met, np.full(len(events), NEVER), TIMERS, START, step_ms=10**15)
     assert cuts == sorted(set(cuts))
-    last: dict[str, int] = {}
+    last: dict[str, tuple[int, int]] = {}
     for place, at in enumerate(order.tolist()):
         each = events[at]
-        before = last.get(each.customer)
-        if before is not None and met[place] - met[before] >= WAIT:
-            assert any(before < c <= place and met[c] >= met[before] + WAIT for c in cuts)
-        last[each.customer] = place
+        before, newest = last.get(each.customer, (-1, each.time))
+        if before >= 0 and met[place] > met[before] and met[place] >= newest + WAIT:
+            assert any(before < c <= place and met[c] >= newest + WAIT for c in cuts)
+        last[each.customer] = place, max(newest, each.time)
