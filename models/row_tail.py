@@ -11,7 +11,7 @@ so.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from models import carts
@@ -60,12 +60,16 @@ def encode(table: CustomerTable, slot: int) -> tuple[int, bytes]:
     return flags, b"".join(parts)
 
 
-def parse(row: bytes, at: int, flags: int) -> Tail:
-    """Read the tail of a row that begins at byte `at`. Raises MalformedRow."""
-    if not flags & (CART | PRODUCTS | TRIGGERS | CATEGORIES):
-        if len(row) != at:
-            raise MalformedRow("a row has bytes after its end")
-        return NOTHING
+def parse_all(rows: Sequence[bytes], starts: Sequence[int], flags: Sequence[int]) -> list[Tail]:
+    """Read the tail of each row, which begins at the byte that `starts` says. Raises MalformedRow."""
+    sections = CART | PRODUCTS | TRIGGERS | CATEGORIES
+    return [
+        NOTHING if at == len(row) and not said & sections else _parse(row, at, said)
+        for row, at, said in zip(rows, starts, flags, strict=True)
+    ]
+
+
+def _parse(row: bytes, at: int, flags: int) -> Tail:
     cart, products, triggers, categories = NOTHING
     try:
         if flags & CART:
@@ -85,8 +89,15 @@ def parse(row: bytes, at: int, flags: int) -> Tail:
     return Tail(cart, products, triggers, categories)
 
 
-def load(table: CustomerTable, slot: int, tail: Tail) -> None:
-    """Set what a row's tail said of a customer."""
+def load_all(table: CustomerTable, slots: Sequence[int], tails: Sequence[Tail]) -> None:
+    """Set what rows' tails said of their customers."""
+    carts_held, triggers, categories = table.carts.blobs, table.triggers, table.categories.held
+    for slot, tail in zip(slots, tails, strict=True):
+        if tail is not NOTHING or slot in carts_held or slot in triggers or slot in categories:
+            _load(table, slot, tail)
+
+
+def _load(table: CustomerTable, slot: int, tail: Tail) -> None:
     if tail.cart is not None or table.carts.blobs:
         table.carts.put(slot, tail.cart)
     if tail.products:

@@ -84,8 +84,7 @@ class RowReader:
             last_seen = matrix[:, COL.last_seen]
             table.recent_events.load(slots, events, last_seen, oldest_watermark_ms)
             table.recent_orders.load(slots, orders, last_seen, oldest_watermark_ms)
-            for slot, tail in zip(slots.tolist(), tails, strict=True):
-                row_tail.load(table, slot, tail)
+            row_tail.load_all(table, slots.tolist(), tails)
             _describe_carts(table, slots)
         for key, value in latest.items():
             slot = table.index.get(key.decode()) if value is None else None
@@ -119,7 +118,7 @@ class RowReader:
         ends = [end] * len(rows)
         events = _unpacked(rows, ends, flags, _EVENTS)
         orders = _unpacked(rows, ends, flags, _ORDERS)
-        return matrix, events, orders, [row_tail.parse(*each) for each in zip(rows, ends, flags, strict=True)]
+        return matrix, events, orders, row_tail.parse_all(rows, ends, flags)
 
 
 def peek(values: Sequence[bytes], names: Sequence[str]) -> NDArray[np.float64]:

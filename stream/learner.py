@@ -24,8 +24,8 @@ from stream.learner_metrics import readings
 from stream.metrics import Metrics
 from stream.models_feed import ModelsFeed
 from stream.readings import send
+from stream.records import Record
 from stream.settings import Settings
-from stream.transport.message import Record
 
 log = structlog.get_logger(__name__)
 

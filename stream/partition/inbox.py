@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.batch import SOURCES
-from stream.transport.message import Record
+from stream.records import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,13 @@ from models.apply import Watermarks
 from models.batch import SOURCES
 from models.clock import StreamClock
 from models.columns import POSITION, CustomerTable
+from models.row_tail import MalformedRow
 from schemas.topics import CHANGELOG
 from stream.errors import BrokenChangelog, FenceRestarted
 from stream.partition.continuity import check_head, check_sources
 from stream.partition.meta import META_KEY, OWNER_KEY, Meta, TopicPosition
 from stream.partition.partition import Partition
+from stream.records import Record, hand_on_as_parsed
 from stream.security import kafka_options
 
 log = structlog.get_logger(__name__)
@@ -49,6 +51,7 @@ async def read_changelog(partition: Partition, bootstrap: str) -> None:
     reading = Reading(partition)
     try:
         await consumer.start()
+        hand_on_as_parsed(consumer)
         consumer.assign([source])
         await check_head(consumer, partition.number)
         await consumer.seek_to_beginning(source)
@@ -82,7 +85,7 @@ class Reading:
         self._partition = partition
         self._reader = rows.RowReader()
 
-    def load(self, records: Sequence[aiokafka.ConsumerRecord]) -> bool:
+    def load(self, records: Sequence[Record]) -> bool:
         """Load records up to the own marker; return whether it was met. Raises BrokenChangelog."""
         partition = self._partition
         keys: list[bytes] = []
@@ -93,9 +96,11 @@ class Reading:
                 # The own marker; or behind it, where compaction took it for a newer one.
                 met = True
                 break
+            if record.key is None:
+                raise MalformedRow(f"the record at offset {record.offset} has no key")
             if record.key == OWNER_KEY:
                 self.owners += record.offset not in partition.writer.marks
-            elif record.key == META_KEY:
+            elif record.key == META_KEY and record.value is not None:
                 meta = Meta.decode(record.value)
                 # As with rows, below: a late copy of an older one must not win where nothing is fenced.
                 if partition.writer.fenced or not meta.behind(partition.meta):

@@ -12,12 +12,11 @@ What is overridden and why (reference: faust-streaming 0.15.3, upstream issues #
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import aiokafka
-from aiokafka.consumer.fetcher import FetchResult
 from faust.transport.drivers import aiokafka as stock
 from faust.types.tuples import TP
 
@@ -25,30 +24,9 @@ from stream.errors import SourceLost
 from stream.failpoints import hit
 from stream.partition.continuity import check_reach
 from stream.partition.shared import fail_stop
+from stream.records import Record, hand_on_as_parsed
 from stream.transport.commit import DeliveryOrder
-from stream.transport.message import BatchMessage, Record
-
-
-class _Fetched(OrderedDict[Any, Any]):
-    """A fetcher's answers by partition, whose records are handed on as they were parsed (reference: spike, 6).
-
-    aiokafka makes a `ConsumerRecord` of eleven fields of each, which costs as much as parsing its JSON does in C. What
-    we read of a record (`stream.transport.message.Record`) the parsed one has by the same names.
-    """
-
-    def __setitem__(self, tp: Any, found: Any) -> None:
-        if isinstance(found, FetchResult):
-            found._partition_records._consumer_record = _as_parsed  # noqa: SLF001 (no setting; guarded by a test)
-        super().__setitem__(tp, found)
-
-
-def _as_parsed(_tp: Any, record: Record) -> Record:
-    return record
-
-
-def hand_on_as_parsed(consumer: aiokafka.AIOKafkaConsumer) -> None:
-    """Have a started consumer that has fetched nothing yet return records as they were parsed."""
-    consumer._fetcher._records = _Fetched()  # noqa: SLF001 (no setting; guarded by a test)
+from stream.transport.message import BatchMessage
 
 
 class BatchConsumerThread(stock.AIOKafkaConsumerThread):

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from faust.serializers.schemas import Schema
 from faust.types.tuples import TP, ConsumerMessage
 
-
-class Record(Protocol):
-    """What we read of one record as aiokafka parsed it."""
-
-    @property
-    def offset(self) -> int:
-        """Position in its partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was produced, ms."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Kafka key, undecoded."""
-
-    @property
-    def value(self) -> bytes | None:
-        """Kafka value, undecoded."""
+from stream.records import Record
 
 
 class BatchMessage(ConsumerMessage):

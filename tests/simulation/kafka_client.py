@@ -121,6 +121,8 @@ class Consumer:
         self._world = _world()
         self._position = 0
         self._source: TopicPartition | None = None
+        # Where `stream.records.hand_on_as_parsed` reaches into aiokafka; what is read here is whole as it is.
+        self._fetcher = SimpleNamespace()
 
     async def start(self) -> None:
         return None

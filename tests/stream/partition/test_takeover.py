@@ -332,7 +332,7 @@ def encoded(*offsets: tuple[str, int]) -> tuple[list[bytes], list[bytes]]:
     keys, values = [], []
     for customer, offset in offsets:
         table = CustomerTable()
-        slot = np.array([table.add(customer)])
+        slot = table.add_all([customer])
         row = table.gather(slot)
         row[0, COL.next_clickstream] = offset
         table.scatter(slot, row)

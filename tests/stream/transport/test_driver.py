@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import aiokafka
 import pytest
 import redis.asyncio
 from faust.types.tuples import TP
 
-from schemas.topics import CLICKSTREAM
-from stream import topics
 from stream.app import SegmenterApp, build_app
-from stream.clients import kafka_admin
 from stream.partition.owner import Owner
 from stream.partition.shared import Shared
 from stream.settings import load
-from stream.transport.driver import BatchConsumer, hand_on_as_parsed
+from stream.transport.driver import BatchConsumer
 from stream.transport.message import BatchMessage
 from stream.transport.recovery import OwnRecovery
 from tests.stream.partition.kit import Raw
@@ -115,29 +111,6 @@ async def test_the_fetch_settings_reach_a_started_consumer(app_on_a_broker: Segm
     await made.start()
     assert (made._fetcher._fetch_min_bytes, made._fetcher._fetch_max_wait_ms) == (4321, 17)
     await made.stop()
-
-
-async def test_records_are_handed_on_as_they_were_parsed(either_broker: str) -> None:
-    # aiokafka has no setting for it: private attributes that must not go away unnoticed.
-    sent = [(b"k", b"v"), (None, b"w"), (b"k", None)]
-    settings = load(kafka=either_broker)
-    with kafka_admin(settings) as admin:
-        topics.create(admin, settings)
-    async with aiokafka.AIOKafkaProducer(bootstrap_servers=either_broker) as producer:
-        for key, value in sent:
-            await producer.send_and_wait(CLICKSTREAM, value, key, partition=0, timestamp_ms=1_700_000_000_000)
-    consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=either_broker, auto_offset_reset="earliest")
-    await consumer.start()
-    hand_on_as_parsed(consumer)
-    consumer.assign([TP(CLICKSTREAM, 0)])
-    found = []
-    while len(found) < len(sent):
-        for records in (await consumer.getmany(timeout_ms=1_000)).values():
-            found += records
-    await consumer.stop()
-    assert not any(isinstance(record, aiokafka.ConsumerRecord) for record in found)
-    said = [(record.offset, record.timestamp, record.key, record.value) for record in found]
-    assert said == [(offset, 1_700_000_000_000, *pair) for offset, pair in enumerate(sent)]
 
 
 async def test_a_take_over_that_wakes_up_after_a_rebalance_began_takes_nothing(app: SegmenterApp) -> None:
