@@ -89,7 +89,7 @@ def _kafka_fetched() -> None:
 @pytest.fixture(scope="session")
 def apache(_kafka_fetched: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of one Apache Kafka for the whole session; shared like `broker`."""
-    server = kafka(tmp_path_factory.mktemp("kafka"))
+    server = kafka(tmp_path_factory.mktemp("kafka"), brief=True)
     yield server.start(KAFKA_START_S).address
     server.child.kill()
 
@@ -100,7 +100,7 @@ def start_apache(_kafka_fetched: None, tmp_path: Path) -> Iterator[Callable[[], 
     started: list[Server] = []
 
     def start() -> Server:
-        started.append(kafka(tmp_path / f"kafka-{len(started)}"))
+        started.append(kafka(tmp_path / f"kafka-{len(started)}", brief=True))
         return started[-1].start(KAFKA_START_S)
 
     yield start

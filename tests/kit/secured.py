@@ -61,7 +61,7 @@ def secured_kafka(folder: Path, made: Certificates, password: str) -> Iterator[S
     """Yield a Kafka whose second listener is SASL_SSL, with USER and the privileges that the page gives a worker."""
     port = free_port()
     properties = SASL.format(user=USER, password=password, both=made.both)
-    server = kafka(folder, via=Via(port, port, "SASL_SSL", properties))
+    server = kafka(folder, via=Via(port, port, "SASL_SSL", properties), brief=True)
     try:
         server.start(60.0)
         with kafka_admin(load(kafka=server.address), patience_s=30.0) as admin:

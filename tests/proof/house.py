@@ -225,7 +225,7 @@ class House:
             via = Via(free_port(), self.kafka_proxy.port)
             self.kafka_proxy.upstream = via.port
         data = self._disk / "kafka-data" if self._disk else None
-        server = kafka(self.folder / "kafka", data=data, via=via)
+        server = kafka(self.folder / "kafka", data=data, via=via, brief=True)
         stack.callback(server.stop)
         return server.start(KAFKA_START_S)
 

@@ -63,6 +63,14 @@ def test_every_record_ends_as_applied_duplicate_or_dead_letter(either_job: Job) 
     assert counted["refunds_minor"] == sent.refunds_minor
 
 
+@pytest.mark.parametrize(
+    "start_either_broker",
+    [
+        pytest.param("embedded", marks=[pytest.mark.broker, pytest.mark.acceptance]),
+        pytest.param("kafka", marks=pytest.mark.kafka),
+    ],
+    indirect=True,
+)
 def test_a_worker_killed_again_and_again_leaves_the_columns_of_an_undisturbed_run(
     either_job: Job, start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
 ) -> None:

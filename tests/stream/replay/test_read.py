@@ -135,6 +135,7 @@ def minor(amount):
 
 
 @pytest.mark.data
+@pytest.mark.acceptance
 def test_online_retail_is_mapped_to_its_published_totals(data_dir):
     path = data_dir / "uci_online_retail_purchases.parquet"
     found = [(record, orjson.loads(record.value)) for record in records(path)]
