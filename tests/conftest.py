@@ -32,6 +32,14 @@ SHOWN = (
 )
 
 KAFKA_START_S = 60.0
+LONG = (
+    "proof",
+    "simulation",
+    "stream/test_worker.py",
+    "stream/test_watchdogs.py",
+    "stream/commands",
+    "test_security.py",
+)
 EITHER = (pytest.param("embedded", marks=pytest.mark.broker), pytest.param("kafka", marks=pytest.mark.kafka))
 """What proves delivery runs on the embedded broker and on Apache Kafka; the rest needs only the first."""
 
@@ -47,8 +55,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes starts first: at the end one process would wait for it."""
-    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / "tests" / "proof"))
+    """Files that take minutes start first: at the end one process would wait for them."""
+    long = [ROOT / "tests" / name for name in LONG]
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, path in enumerate(long) if item.path.is_relative_to(path)), len(long))
+
+    items.sort(key=place)
 
 
 def pytest_report_header() -> str:
