@@ -33,7 +33,7 @@ def partition_state(number):
     loyal, lapsed = meta.name_index("loyal"), meta.name_index("lapsed")
     table = CustomerTable()
     for i in range(number, CUSTOMERS, 4):
-        slot = np.array([table.add(f"c{i}")])
+        slot = table.add_all([f"c{i}"])
         row = table.gather(slot)
         row[0, COL.events], row[0, COL.orders], row[0, COL.spend_minor] = i + 1, i % 5, 100 * i
         row[0, COL.first_seen], row[0, COL.last_seen] = NOW_MS - 10_000_000 - i, NOW_MS - i
