@@ -55,7 +55,7 @@ def kafka(broker):
         table, meta = partition_state(number)
         producer.send(CHANGELOG, b"", OWNER_KEY, partition=number)
         empty = CustomerTable()
-        empty.add(table.ids[0])
+        empty.add_all([table.ids[0]])
         for key, value in rows.encode(empty, np.array([0])) + rows.encode(table, np.arange(len(table))):
             producer.send(CHANGELOG, value, key, partition=number)
         producer.send(CHANGELOG, meta.encode(), META_KEY, partition=number)
