@@ -6,6 +6,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import aiokafka
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from models import features, rows
 from models.columns import COL, CustomerTable
+from models.row_tail import MalformedRow
 from schemas.change import SegmentChanged
 from schemas.redis_keys import partition_key, segment_key
 from schemas.topics import CHANGELOG, SEGMENT_CHANGES
@@ -325,6 +328,12 @@ async def test_the_own_marker_ends_the_reading_and_what_is_behind_it_is_not_load
         partition.epoch = 1
         assert Reading(partition).load(records)
         assert len(partition.table) == 0
+
+
+def test_a_record_without_a_key_is_no_row_of_anybody() -> None:
+    partition: Any = SimpleNamespace(epoch=10)
+    with pytest.raises(MalformedRow, match="offset 3 has no key"):
+        Reading(partition).load([SimpleNamespace(offset=3, timestamp=0, key=None, value=b"x")])
 
 
 def encoded(*offsets: tuple[str, int]) -> tuple[list[bytes], list[bytes]]:
