@@ -41,6 +41,8 @@ class Group:
         self.members: dict[str, Member] = {}
         self.assignment: dict[str, list[int]] = {}
         self.committed: dict[Place, int] = {}
+        self.reached: dict[Place, int] = {}
+        """The farthest that was ever committed: a commit whose answer was given up may come after the next one."""
         self._joining: dict[str, tuple[Member, Callable[[int, list[int]], None]]] = {}
         self._round = 0
         self._preparing = False
@@ -94,6 +96,8 @@ class Group:
         if name not in self.members or generation != self.generation:
             raise Refused
         self.committed.update(offsets)
+        for place, offset in offsets.items():
+            self.reached[place] = max(offset, self.reached.get(place, 0))
         self._note("committed", name, generation, sorted(offsets.items()))
 
     def _complete(self, number: int) -> None:

@@ -264,7 +264,7 @@ class World:
             if worker.flow is None or worker.owner is None or number not in worker.owner._tasks:
                 return False
             if not idle(worker, self.ends_of(worker)) or any(
-                self.group.committed.get(place, 0) < end for place, end in ends.items()
+                self.group.reached.get(place, 0) < end for place, end in ends.items()
             ):
                 return False
         return True
