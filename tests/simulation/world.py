@@ -31,7 +31,7 @@ from tests.simulation.worker import Worker, idle
 
 REST_S = 900.0
 """Virtual time in which a job without faults has to come to rest."""
-EXPECTED_ENDS = ("newer owner", "somebody else wrote", "Kafka did not take a write")
+EXPECTED_ENDS = ("newer owner", "somebody else wrote", "Kafka did not take a write", "Kafka went away")
 """Why a worker may end: a newer owner, or a broker that did not answer for too long. Anything else is a bug."""
 
 
