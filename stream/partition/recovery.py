@@ -14,7 +14,7 @@ from models import rows
 from models.apply import Watermarks
 from models.batch import SOURCES
 from models.clock import StreamClock
-from models.columns import POSITION, CustomerTable
+from models.columns import COL, POSITION, CustomerTable
 from models.row_tail import MalformedRow
 from schemas.topics import CHANGELOG
 from stream.errors import BrokenChangelog, FenceRestarted
@@ -73,6 +73,7 @@ async def read_changelog(partition: Partition, bootstrap: str) -> None:
             f"partition {partition.number}: the broker gave a new producer id where its changelog has an owner's "
             "marker already, so it would not refuse a worker of before"
         )
+    number_anew(partition, [key.decode() for key in reading.late])
     restore(partition)
 
 
@@ -82,6 +83,11 @@ class Reading:
     def __init__(self, partition: Partition) -> None:
         self.owners = 0
         """Markers of others before."""
+        self.late: dict[bytes, int] = {}
+        """Offset of the last row of a customer that an old owner wrote behind a newer owner's marker: nothing was
+        fenced, and nobody knows whether its record was sent."""
+        self._marker = 0
+        self._is_late = False
         self._partition = partition
         self._reader = rows.RowReader()
 
@@ -100,8 +106,10 @@ class Reading:
                 raise MalformedRow(f"the record at offset {record.offset} has no key")
             if record.key == OWNER_KEY:
                 self.owners += record.offset not in partition.writer.marks
+                self._marker = record.offset
             elif record.key == META_KEY and record.value is not None:
                 meta = Meta.decode(record.value)
+                self._note(meta)
                 # As with rows, below: a late copy of an older one must not win where nothing is fenced.
                 if partition.writer.fenced or not meta.behind(partition.meta):
                     partition.meta, meta = meta, partition.meta
@@ -115,8 +123,17 @@ class Reading:
             else:
                 keys.append(record.key)
                 values.append(record.value)
+                if self._is_late:
+                    self.late[record.key] = record.offset
         self._take(keys, values, records[-1].offset)
         return met
+
+    def _note(self, meta: Meta) -> None:
+        """Note whose rows follow: an owner's own row of the partition travels ahead of its rows of customers."""
+        self._is_late = not self._partition.writer.fenced and meta.epoch < self._marker
+        if not self._is_late and self.late:
+            # This owner has sent again what came before its marker.
+            self.late = {key: offset for key, offset in self.late.items() if offset > meta.epoch}
 
     def _take(self, keys: list[bytes], values: list[bytes], offset: int) -> None:
         """Load rows, the last of them at or before `offset`. Raises BrokenChangelog."""
@@ -174,6 +191,19 @@ def _fallen(
         else:
             best = said[at]
     return sorted(fallen)
+
+
+def number_anew(partition: Partition, customers: Sequence[str]) -> None:
+    """Give some customers' records a number that is not sent yet: who wrote them counted apart from the owner."""
+    table = partition.table
+    slots = np.sort(table.index.find(customers))
+    slots = slots[slots >= 0]
+    if not slots.size:
+        return
+    said = table.gather(slots)
+    for column in (COL.record_seq, COL.change_seq, COL.trigger_seq):
+        said[:, column] = np.where(said[:, column] > 0, partition.meta.sent + 1, 0)
+    table.scatter(slots, said)
 
 
 def restore(partition: Partition) -> None:
