@@ -73,7 +73,7 @@ def run(*words: str | Path, **given: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.kafka
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", pytest.param("PLAIN", marks=pytest.mark.acceptance)])
 def test_a_job_runs_over_tls_with_passwords_and_the_least_privileges_and_shows_no_secret(
     *, kafka: Secured, redis: Secured, made: Certificates, canary: str, tmp_path: Path, mechanism: str
 ) -> None:

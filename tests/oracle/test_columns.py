@@ -23,7 +23,7 @@ def test_every_column_that_events_decide_is_foretold(history, data) -> None:
     expect_foretold(history, data)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(events(customers=1, kinds=CARTS, span=20 * HOUR), min_size=40, max_size=90), st.data())
 def test_carts_of_more_operations_than_are_kept_are_foretold(history, data) -> None:
     keeping = [event for event in history if CLEAR not in event.operations]

@@ -38,7 +38,9 @@ def job(start_broker: Callable[[], Server], redis_server: Server, tmp_path: Path
         (sabotage.NO_PROGRESS, "no_progress", "has not moved for 4 s while"),
         (sabotage.AGENT_CANCELLED, "agent_ended", "the agent"),
         pytest.param(sabotage.PARTITION_RETURNS, "agent_ended", "the task of partition", marks=pytest.mark.acceptance),
-        (sabotage.COMMIT_REFUSED, "commit_stuck", "have not been committed for 4 s"),
+        pytest.param(
+            sabotage.COMMIT_REFUSED, "commit_stuck", "have not been committed for 4 s", marks=pytest.mark.acceptance
+        ),
         pytest.param(
             sabotage.HEARTBEAT_UNHEARD,
             "heartbeat_lost",

@@ -32,6 +32,16 @@ pytestmark = pytest.mark.timeout(240)
 # Disorder of a minute: more would put some repeats beyond the newest 16 ids of their customer, the documented horizon.
 SHOP = shoppers.Config(customers=3_000, events=40_000, duplicates=0.02, disorder_s=60, poison=0.002)
 
+ON_KAFKA_FIRST = pytest.mark.parametrize(
+    "start_either_broker",
+    [
+        pytest.param("embedded", marks=[pytest.mark.broker, pytest.mark.acceptance]),
+        pytest.param("kafka", marks=pytest.mark.kafka),
+    ],
+    indirect=True,
+)
+"""With every change on Apache Kafka; on the embedded broker, where `up`'s tests show the same, by `make acceptance`."""
+
 
 @pytest.fixture
 def job(start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path) -> Iterator[Job]:
@@ -49,6 +59,7 @@ def either_job(
         yield started
 
 
+@ON_KAFKA_FIRST
 def test_every_record_ends_as_applied_duplicate_or_dead_letter(either_job: Job) -> None:
     either_job.start_worker()
     sent = either_job.shop(SHOP)
@@ -63,14 +74,7 @@ def test_every_record_ends_as_applied_duplicate_or_dead_letter(either_job: Job) 
     assert counted["refunds_minor"] == sent.refunds_minor
 
 
-@pytest.mark.parametrize(
-    "start_either_broker",
-    [
-        pytest.param("embedded", marks=[pytest.mark.broker, pytest.mark.acceptance]),
-        pytest.param("kafka", marks=pytest.mark.kafka),
-    ],
-    indirect=True,
-)
+@ON_KAFKA_FIRST
 def test_a_worker_killed_again_and_again_leaves_the_columns_of_an_undisturbed_run(
     either_job: Job, start_broker: Callable[[], Server], start_redis: Callable[[], Server], tmp_path: Path
 ) -> None:
@@ -96,6 +100,7 @@ def test_a_worker_killed_again_and_again_leaves_the_columns_of_an_undisturbed_ru
     expect_gapless_versions(either_job)
 
 
+@ON_KAFKA_FIRST
 def test_sigterm_commits_and_leaves_and_the_next_worker_reads_nothing_again(either_job: Job) -> None:
     first = either_job.start_worker()
     either_job.shop(SHOP)
