@@ -64,11 +64,8 @@ class DueTimes:
             return np.empty(0, np.int64)
         near = np.concatenate(self._near)
         times = self._times[near]
-        come = times <= now_ms
-        if np.count_nonzero(come) > most:
-            come = times <= np.partition(times[come], most)[most]
-        places = np.flatnonzero(come)
-        places = places[np.lexsort((near[places], times[places]))[:most]]
+        places = _soonest(near, times, np.flatnonzero(times <= now_ms), most)
+        places = places[np.lexsort((near[places], times[places]))]
         taken = near[places]
         self._times[taken] = NEVER
         stays = times < self._reach_ms
@@ -104,6 +101,18 @@ class DueTimes:
             self._is_near = grown(self._is_near, len(self._times))
         self._times[self._size : size] = NEVER
         self._size = max(self._size, size)
+
+
+def _soonest(near: Slots, times: NDArray[np.int64], come: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Of places that have come, up to `most`: the first by time, then by slot. Many at one time are not sorted."""
+    if len(come) <= most:
+        return come
+    last = np.partition(times[come], most - 1)[most - 1]
+    before, ties = come[times[come] < last], come[times[come] == last]
+    left = most - len(before)
+    if len(ties) > left:
+        ties = ties[np.argpartition(near[ties], left - 1)[:left]]
+    return np.concatenate([before, ties])
 
 
 @compiled
