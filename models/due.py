@@ -17,6 +17,9 @@ WINDOW_MS = 60_000
 MOST = 50_000
 """Slots that are taken at once: so few that it takes milliseconds, however many are due."""
 
+NEAR_MAX = 100_000
+"""Slots within reach at once; what is taken next is looked for among them."""
+
 Slots = NDArray[np.int64]
 
 
@@ -35,6 +38,7 @@ class DueTimes:
         self._size = 0
         self._reach_ms = -NEVER
         self._near: list[Slots] = []
+        self._too_many = False
 
     def set(self, slots: Slots, times_ms: NDArray[np.int64]) -> None:
         """Replace the due times of distinct slots; NEVER for none."""
@@ -54,12 +58,27 @@ class DueTimes:
                 self._near.append(near)
 
     def take(self, now_ms: int, most: int = MOST) -> Slots:
-        """Take out up to `most` slots whose time has come, in order of time, then of slot."""
-        if now_ms >= self._reach_ms:
-            self._reach_ms = now_ms + WINDOW_MS
-            self._near = [np.flatnonzero(self._times[: self._size] < self._reach_ms)]
-            self._is_near[: self._size] = False
-            self._is_near[self._near[0]] = True
+        """Take out up to `most` slots whose time has come, in order of time, then of slot; of very many maybe fewer."""
+        while True:
+            if now_ms >= self._reach_ms and not (self._near and self._too_many):
+                self._collect(now_ms)
+            taken = self._take_near(now_ms, most)
+            if taken.size or now_ms < self._reach_ms:
+                return taken
+
+    def _collect(self, now_ms: int) -> None:
+        """Put into reach who falls due within the next window; of too many, the soonest."""
+        self._reach_ms = now_ms + WINDOW_MS
+        within = np.flatnonzero(self._times[: self._size] < self._reach_ms)
+        self._too_many = len(within) > NEAR_MAX
+        if self._too_many:
+            within = within[_soonest(within, self._times[within], np.arange(len(within)), NEAR_MAX)]
+            self._reach_ms = int(self._times[within].max())
+        self._is_near[: self._size] = False
+        self._is_near[within] = True
+        self._near = [within] if within.size else []
+
+    def _take_near(self, now_ms: int, most: int) -> Slots:
         if not self._near:
             return np.empty(0, np.int64)
         near = np.concatenate(self._near)
@@ -68,7 +87,7 @@ class DueTimes:
         places = places[np.lexsort((near[places], times[places]))]
         taken = near[places]
         self._times[taken] = NEVER
-        stays = times < self._reach_ms
+        stays = times <= self._reach_ms
         stays[places] = False
         self._is_near[near[~stays]] = False
         rest = near[stays]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import due as due_times
 from models.due import NEVER, WINDOW_MS, DueTimes
 
 SLOTS = st.integers(0, 40)
@@ -44,6 +46,25 @@ def test_of_many_who_are_due_the_earliest_are_taken_first_and_the_others_next():
     due.set(np.arange(7), np.array([3, 1, 2, 2, 2, 9, 0]))
     assert [due.take(5, 3).tolist() for _ in range(3)] == [[6, 1, 2], [3, 4, 0], []]
     assert due.take(9, 3).tolist() == [5]
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_where_few_are_within_reach_at_once_all_are_taken_in_order_all_the_same(steps: list[tuple[str, set[int], int]]):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(due_times, "NEAR_MAX", 3)
+        due, expected, now = DueTimes(), dict[int, int](), 0
+        for what, slots, time in steps:
+            some = np.array(sorted(slots), dtype=np.int64)
+            if what == "take":
+                now += time
+                taken: list[int] = []
+                while (found := due.take(now)).size:
+                    taken += found.tolist()
+                assert taken == [slot for _, slot in sorted((at, slot) for slot, at in expected.items() if at <= now)]
+                expected |= dict.fromkeys(taken, NEVER)
+            else:
+                due.set(some, np.full(len(some), time))
+                expected |= dict.fromkeys(slots, time)
 
 
 def test_a_clock_that_goes_back_takes_nobody_early():
