@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -38,6 +36,7 @@ from stream.partition.owner import Owner
 from stream.partition.shared import Shared, fail_stop
 from stream.redis_view.view import connect
 from stream.reporting import Reporter
+from stream.runtime import settle
 from stream.security import faust_credentials, kafka_options, redis_options
 from stream.settings import Settings
 from stream.transport.message import BatchSchema
@@ -144,11 +143,7 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with _parts(settings) as (app, tasks):
-        # Long-lived columns and code are no garbage: scanning them cost a third of the CPU (measured).
-        gc.freeze()
-        gc.set_threshold(200_000, 20, 100)
-        # The consumer thread takes short turns; at the usual 5 ms it waits for each of them (measured).
-        sys.setswitchinterval(0.0005)
+        settle()
         told = asyncio.create_task(stopping.wait())
         # The start lasts until the first partitions are recovered: long enough to be told to end meanwhile.
         starting = asyncio.create_task(app.start())

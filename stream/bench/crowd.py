@@ -27,6 +27,7 @@ from stream.partition.partition import Partition, Served
 from stream.partition.shared import Shared
 from stream.partition.takeover import take_over
 from stream.redis_view.view import RedisView, connect
+from stream.runtime import settle
 
 KINDS = 20_000
 """Customers of the simulated shop; all others are copies of them, seen at other times."""
@@ -77,6 +78,7 @@ async def crowd(here: Lab, customers: int, shape: Shape | None = None) -> AsyncI
     partition.adopt(Served(served, dict(zip(served.ids.tolist(), served.names, strict=True)), yardsticks))
     _fill(partition, rows, customers, shape)
     await partition.expect_everybody()
+    settle()
     try:
         yield given
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from models.columns import CustomerTable
 from stream import shoppers
 from stream.decode import Decoder, Portion
 from stream.partition import publish
+from stream.runtime import settle
 
 EVENTS = 400_000
 CUSTOMERS = 20_000
@@ -44,8 +44,7 @@ def measure(_broker: str) -> Iterator[dict[str, Any]]:
         for offset, (key, value, _, _) in enumerate(chunk.clickstream)
     ]
     records = [Raw(offset, 0, record.key, record.value) for offset, record in enumerate(records)]
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
+    settle()
     for size in SIZES:
         some = records if size == SIZES[0] else records[: EVENTS // 20]
         spent, groups = _run(some, size)
