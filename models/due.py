@@ -18,7 +18,9 @@ MOST = 50_000
 """Slots that are taken at once: so few that it takes milliseconds, however many are due."""
 
 NEAR_MAX = 100_000
-"""Slots within reach at once; what is taken next is looked for among them."""
+"""Slots within reach at once, about; what is taken next is looked for among them."""
+SAMPLED = 17
+"""Of very many slots each so many-th is looked at to tell which time most of NEAR_MAX fall due by."""
 
 Slots = NDArray[np.int64]
 
@@ -72,8 +74,7 @@ class DueTimes:
         within = np.flatnonzero(self._times[: self._size] < self._reach_ms)
         self._too_many = len(within) > NEAR_MAX
         if self._too_many:
-            within = within[_soonest(within, self._times[within], np.arange(len(within)), NEAR_MAX)]
-            self._reach_ms = int(self._times[within].max())
+            within, self._reach_ms = _sooner(within, self._times[within])
         self._is_near[: self._size] = False
         self._is_near[within] = True
         self._near = [within] if within.size else []
@@ -120,6 +121,18 @@ class DueTimes:
             self._is_near = grown(self._is_near, len(self._times))
         self._times[self._size : size] = NEVER
         self._size = max(self._size, size)
+
+
+def _sooner(within: Slots, times: NDArray[np.int64]) -> tuple[Slots, int]:
+    """Of rising slots about NEAR_MAX: all before some time, the lowest of those at it; and that time.
+
+    The time is estimated from a part of them: to put a million in order held the loop for 40 ms (measured).
+    """
+    part = times[::SAMPLED]
+    place = min(NEAR_MAX // SAMPLED, len(part) - 1)
+    bound = int(np.partition(part, place)[place])
+    sooner, ties = within[times < bound], within[times == bound]
+    return np.concatenate([sooner, ties[: max(0, NEAR_MAX - len(sooner))]]), bound
 
 
 def _soonest(near: Slots, times: NDArray[np.int64], come: NDArray[np.intp], most: int) -> NDArray[np.intp]:
