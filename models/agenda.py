@@ -17,7 +17,7 @@ from models.standing import Yardsticks
 from models.timers import Timers
 
 LOOKS = 10_000
-"""Segments looked at before carts are asked for again: a new model makes everybody due, and reminders do not wait."""
+"""Segments looked at before carts are asked for again: a take-over makes everybody due, and reminders do not wait."""
 
 Slots = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """A model swapped under live load: what an event costs a worker while new models arrive, and while none does.
 
-One worker with its learner at rest. A swap judges every customer anew, by design, and has each of them looked at again
-by the next sweep: what that costs does not depend on how many events come, so `cpu_ms_per_swap` is the figure to
+One worker with its learner at rest. A swap judges every customer anew, by design, and plans when time alone may change
+each of them next: what that costs does not depend on how many events come, so `cpu_ms_per_swap` is the figure to
 reckon with at other rates. The learner at rest takes up each model too, as it does where another worker published it.
 """
 

@@ -36,6 +36,10 @@ from stream.redis_view.view import RedisView
 
 PRUNE_S = 60.0
 """Time between two looks for recent ids that nothing can repeat any more."""
+JUDGED = 1_000
+"""Customers judged by a new model between two turns of the loop."""
+RESTS = 5.0
+"""Rest after a slice of everybody was judged by a new model, as a multiple of the time that took: events come first."""
 KEEP_ALIVE_S = 1_800.0
 """Longest silence of a partition's producer; Kafka forgets one, and its fence, after `producer.id.expiration.ms`."""
 KEY_RULE = "the Kafka key is not the customer's id, or the partition is not the one that it hashes to"
@@ -72,6 +76,7 @@ class Partition(Viewed):
         self.agenda = Agenda(settings.cart_timers, self.rules, settings.sweep_s * 1000)
         self.sweep = Sweep(self)
         self.upkeep = Upkeep(self)
+        self._judge_from = 0
         self._flushing = asyncio.Lock()
         self._pruned_at = time.monotonic()
         self.limit = StopLimit(
@@ -131,20 +136,28 @@ class Partition(Viewed):
         triggers.forget(self.table, published.tolist())
 
     async def judge_all(self, served: Served) -> int:
-        """Judge every customer by a new model, in slices; return how many moved."""
+        """Judge every customer by a new model, in slices with rests between them; return how many moved.
+
+        It begins where the one before ended: where models come faster than everybody is judged, nobody is left out.
+        """
         self.adopt(served)
-        model = served.model
-        moved = 0
-        for start in range(0, len(self.table), SLICE):
+        model, moved = served.model, 0
+        starts = np.arange(0, len(self.table), JUDGED)
+        for start in np.roll(starts, -int(np.searchsorted(starts, self._judge_from))).tolist():
             async with self.lock:
                 if self.model is not model:
                     return moved
-                slots = np.arange(start, min(start + SLICE, len(self.table)))
+                slots = np.arange(start, min(start + JUDGED, len(self.table)))
+                began = time.monotonic()
                 judged = self.judge(slots, "model")
+                busy_s = time.monotonic() - began
                 await self.publish(slots, judged)
+                # At once: the next sweep would have to look at everybody again.
+                self.plan(slots)
                 self.shared.metrics.published(judged)
                 moved += len(judged.moved)
-            await asyncio.sleep(0)
+                self._judge_from = start + JUDGED
+            await asyncio.sleep(RESTS * busy_s)
         self.meta.judged = model.version
         return moved
 
