@@ -109,7 +109,7 @@ _PLAIN = (
         "ratio",
         "B",
         "identity",
-        f"orders per cart add (30-day half-lives), shrunk to {CART_TO_ORDER_PRIOR}",
+        f"orders per cart add, at most one (30-day half-lives), shrunk to {CART_TO_ORDER_PRIOR}",
         "cart finishers",
         "cart leavers",
         True,

@@ -190,7 +190,8 @@ def _computed(code: int, customer: NDArray[np.float64], factors: NDArray[np.floa
         value = shrunk(adds, views, VIEW_TO_CART_PRIOR)
     elif code == _CART_TO_ORDER:
         orders, adds = _column(customer, factors, COL.orders_hl30d), _column(customer, factors, COL.cart_adds_hl30d)
-        value = shrunk(orders, adds, CART_TO_ORDER_PRIOR)
+        # An order without a cart says nothing of carts: where there are none, this would be another count of orders.
+        value = shrunk(min(orders, adds), adds, CART_TO_ORDER_PRIOR)
     elif code == _CART_VALUE:
         value = customer[COL.cart_value_minor]
     elif code == _CART_AGE_S and customer[COL.cart_added_at] > 0:

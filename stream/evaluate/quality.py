@@ -169,7 +169,8 @@ def alarms() -> Iterator[Line]:
             if draw is None:
                 customers, raw = [f"c{one}" for one in range(29_000)], bed(29_000, 1.0, seed).vectors
             else:
-                customers, raw = draw(29_000, seed)
+                # Of a visit's eight vectors one is learnt.
+                customers, raw = draw(29_000 * 8 if name == "visits" else 29_000, seed)
             school = _taught(settings, raw[vectors.first_of_visit(customers)], seed)
             count = school.learner.counts["alarms"]
             yield {"stage": "false_alarms", "stream": name, "seed": seed, "alarms": count, "held": count == 0}

@@ -145,12 +145,20 @@ class Owner:
                 raise
             fail_stop(error)
 
-    def check_committed(self, committed: Mapping[TP, int]) -> None:
-        """Refuse a changelog that does not reach the committed offsets of a partition. Raises BrokenChangelog."""
+    async def check_committed(self, committed: Mapping[TP, int]) -> None:
+        """Refuse a changelog that does not reach the committed offsets of a partition.
+
+        Raises BrokenChangelog, or Fenced where the partition has another owner by now, who counted further.
+        """
         for tp, offset in committed.items():
             if tp.topic in SOURCES and tp.partition in self._tasks:
-                counted = self.partitions[tp.partition].positions.get(tp.topic)
-                check_committed(tp.topic, tp.partition, committed=offset, counted=counted.next if counted else 0)
+                partition = self.partitions[tp.partition]
+                position = partition.positions.get(tp.topic)
+                counted = position.next if position else 0
+                if offset > counted:
+                    async with partition.lock:
+                        await partition.write_meta()
+                check_committed(tp.topic, tp.partition, committed=offset, counted=counted)
 
     def assigned(self) -> None:
         """Allow `take` again: an assignment came."""

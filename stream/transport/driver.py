@@ -171,7 +171,8 @@ class BatchConsumer(stock.Consumer):
     async def perform_seek(self) -> None:
         """Start over from the committed offsets: forget what was in flight, it is read again."""
         await self._seek_to_committed()
-        self.app.livesegment_owner.check_committed({tp: self._committed_offset[tp] or 0 for tp in self.assignment()})
+        committed = {tp: self._committed_offset[tp] or 0 for tp in self.assignment()}
+        await self.app.livesegment_owner.check_committed(committed)
         for tp in self.assignment():
             self._delivery.pop(tp, None)
             self._acked.pop(tp, None)

@@ -58,5 +58,12 @@ def test_silence_reads_as_the_prior_not_as_never():
     assert (told["view_to_cart"], told["cart_to_order"], told["days_since_order"]) == (0.1, 0.3, 365)
 
 
+def test_orders_of_a_shop_without_carts_say_nothing_of_carts():
+    orders = [Event("a", START, Kind.PURCHASE, spread(number), order=spread(number), amount=500) for number in (1, 2)]
+    run = applied([numbered(orders)])
+    told = features.describe(run.table, 0, START)
+    assert (told["orders_hl30d"], told["cart_to_order"]) == (pytest.approx(2.0), 0.3)
+
+
 def test_no_customers_have_no_features():
     assert features.read(CustomerTable(), np.array([], dtype=np.int64), START).shape == (0, len(MODEL_FEATURES))

@@ -103,7 +103,9 @@ def test_rows_that_the_release_before_wrote_are_read_with_all_that_they_said():
     table = _load(pairs)
     for slot, name in enumerate(table.ids):
         found = features.describe(table, slot, released["now"])
-        assert {feature: found[feature] for feature in released["features"][name]} == released["features"][name]
+        # That release counted orders without a cart as carts that were finished: read anew, not said by the row.
+        said = {feature: value for feature, value in released["features"][name].items() if feature != "cart_to_order"}
+        assert {feature: found[feature] for feature in said} == said
     row = table.gather(np.arange(len(table)))
     assert row[:, [COL.segment, COL.rev, COL.ver]].tolist() == [[0, 2, 1], [1, 3, 2], [2, 4, 3]]
     # What they did not say: the first order is not before the first event, and nobody is placed yet.

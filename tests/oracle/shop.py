@@ -253,7 +253,8 @@ class Customer:
         found["night_share"] = (sum(e.night for e in self.events) + 2 * 8 / 24) / (len(self.events) + 2)
         found["weekend_share"] = (sum(e.weekend for e in self.events) + 2 * 2 / 7) / (len(self.events) + 2)
         found["view_to_cart"] = (found["cart_adds_hl30d"] + 2 * 0.1) / (found["views_hl30d"] + 2)
-        found["cart_to_order"] = (found["orders_hl30d"] + 2 * 0.3) / (found["cart_adds_hl30d"] + 2)
+        adds = found["cart_adds_hl30d"]
+        found["cart_to_order"] = (min(found["orders_hl30d"], adds) + 2 * 0.3) / (adds + 2)
         return found
 
     def sizes(self, now: int) -> dict[str, float]:

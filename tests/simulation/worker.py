@@ -147,7 +147,7 @@ class Worker:
 
     async def _check(self, committed: dict[Place, int]) -> None:
         assert self.owner is not None
-        self.owner.check_committed({TP(*place): offset for place, offset in committed.items()})
+        await self.owner.check_committed({TP(*place): offset for place, offset in committed.items()})
 
     async def _ask_group(self, effect: Any) -> Any:
         """Ask the coordinator until it answers; None where it refuses."""
