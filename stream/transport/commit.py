@@ -20,26 +20,30 @@ class DeliveryOrder:
     True
     >>> order.committable({9, 19})
     20
-    >>> order.committable({29})
-    30
+    >>> order.committable({29}), order.committable(set())
+    (30, 30)
     """
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_done", "_waiting")
 
     def __init__(self) -> None:
         self._waiting: deque[int] = deque()
+        self._done: int | None = None
 
     def delivered(self, last_offset: int) -> None:
         """Note a batch just before it is handed to its stream."""
         self._waiting.append(last_offset)
 
     def committable(self, acked: AbstractSet[int]) -> int | None:
-        """Forget the acknowledged head and return the offset after it, None where the head is still in flight."""
+        """Forget the acknowledged head and return the offset after it; None until there was one.
+
+        The same again while nothing more is acknowledged: a commit that was refused is tried again, though it be the
+        last for days.
+        """
         waiting = self._waiting
-        last: int | None = None
         while waiting and waiting[0] in acked:
-            last = waiting.popleft()
-        return None if last is None else last + 1
+            self._done = waiting.popleft() + 1
+        return self._done
 
     def __len__(self) -> int:
         return len(self._waiting)

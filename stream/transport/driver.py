@@ -156,6 +156,9 @@ class BatchConsumer(stock.Consumer):
             self._acked[tp] = sorted(acked)
         return offset
 
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        return offset > self.confirmed.get(tp, 0)
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps need no bookkeeping: they lie inside or between batches that are acknowledged whole."""
 

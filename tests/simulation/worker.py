@@ -54,6 +54,7 @@ class Flow:
     queue: asyncio.Queue[Any]
     order: dict[Place, DeliveryOrder] = field(default_factory=dict)
     acked: dict[Place, set[int]] = field(default_factory=dict)
+    confirmed: dict[Place, int] = field(default_factory=dict)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     @property
@@ -138,7 +139,7 @@ class Worker:
             return
         await owner.shared.guarded(self._check(committed))
         world.note("flows", self.name, sorted(committed.items()))
-        flow = Flow(generation, committed, asyncio.Queue(QUEUE_BATCHES))
+        flow = Flow(generation, committed, asyncio.Queue(QUEUE_BATCHES), confirmed=dict(committed))
         for place in places:
             flow.order[place], flow.acked[place] = DeliveryOrder(), set()
         self.flow = flow
@@ -193,7 +194,7 @@ class Worker:
         offsets = {}
         for place, order in flow.order.items():
             offset = order.committable(flow.acked[place])
-            if offset is not None:
+            if offset is not None and offset > flow.confirmed.get(place, 0):
                 flow.acked[place] -= {acked for acked in flow.acked[place] if acked < offset}
                 offsets[place] = offset
         if not offsets:
@@ -203,6 +204,7 @@ class Worker:
             await self.world.wire.ask(
                 "group", lambda: self.world.group.commit(self.name, flow.generation, offsets), timeout_s=3.0
             )
+            flow.confirmed.update(offsets)
         except (Reset, TimeoutError, Refused):
             self.world.note("commit lost", self.name)
 

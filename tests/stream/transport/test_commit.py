@@ -16,13 +16,13 @@ def test_a_batch_in_flight_at_the_head_holds_back_those_after_it() -> None:
     assert len(order) == 3
 
 
-def test_the_acknowledged_head_is_committed_and_forgotten() -> None:
+def test_the_acknowledged_head_is_committed_and_offered_again_until_another_follows() -> None:
     order = DeliveryOrder()
     for last in (4, 9, 14):
         order.delivered(last)
     assert order.committable({4, 9}) == 10
     assert len(order) == 1
-    assert order.committable({4, 9}) is None
+    assert order.committable(set()) == 10
     assert order.committable({14}) == 15
 
 
