@@ -120,3 +120,15 @@ async def test_a_take_over_that_wakes_up_after_a_rebalance_began_takes_nothing(a
     assert not owner.partitions
     owner.assigned()
     assert await owner.take(set())
+
+
+async def test_offsets_are_committed_again_until_the_broker_confirms_them(consumer: BatchConsumer) -> None:
+    consumer._delivery[SOURCE].delivered(9)
+    consumer._acked_index[SOURCE].add(9)
+    consumer._acked[SOURCE] = [9]
+    assert consumer._filter_committable_offsets({SOURCE}) == {SOURCE: 10}
+    # Faust takes what it sent for committed, though it was refused.
+    consumer._committed_offset[SOURCE] = 10
+    assert consumer._filter_committable_offsets({SOURCE}) == {SOURCE: 10}
+    consumer.confirmed[SOURCE] = 10
+    assert consumer._filter_committable_offsets({SOURCE}) == {}
