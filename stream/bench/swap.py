@@ -100,7 +100,7 @@ def measure(broker: str) -> Iterator[dict[str, Any]]:
 
 
 def _window(here: Lab, worker: Timed, models: Iterator[ModelSnapshot] | None) -> Window:
-    """Measure one window, in which `models` arrive, and let the worker come to rest."""
+    """Measure one window, in which `models` arrive, and let the worker come to rest. Raises RuntimeError."""
     logged = worker.log.stat().st_size
     began, began_ms, cpu_s = time.monotonic(), time.time() * 1000, worker.cpu_s()
     for number in range(SWAPS):
@@ -112,6 +112,9 @@ def _window(here: Lab, worker: Timed, models: Iterator[ModelSnapshot] | None) ->
     time.sleep(SETTLE_S)
     lines = worker.log.read_bytes()[logged:].splitlines()
     said = [orjson.loads(line) for line in lines if line.startswith(b"{")]
+    refused = [line["reason"] for line in said if line["event"] == "model_refused"]
+    if refused:
+        raise RuntimeError(f"the worker refused a model, so nothing was measured: {refused[0]}")
     swaps = SWAPS if models is not None else 0
     # From the report before it to the one after its sweeps.
     swept = readings(here, began_ms - 1_500, time.time() * 1000)["swept_customers"]
@@ -142,14 +145,12 @@ def _variations(served: ModelSnapshot) -> Iterator[ModelSnapshot]:
     rng, version = np.random.default_rng(SEED), served.version
     while True:
         version += 1
-        moved = [
-            segment.model_copy(
-                update={
-                    "centroid": (np.array(segment.centroid) + rng.normal(0.0, JITTER, len(segment.centroid))).tolist()
-                }
-            )
-            for segment in served.centroids
-        ]
+        moved = []
+        for segment in served.centroids:
+            shifted = np.array(segment.centroid) + rng.normal(0.0, JITTER, len(segment.centroid))
+            # A worker refuses a model with a centroid outside the clip.
+            kept = shifted.clip(-served.clip, served.clip).tolist()
+            moved.append(segment.model_copy(update={"centroid": kept}))
         yield served.model_copy(update={"version": version, "centroids": moved})
 
 

@@ -23,12 +23,13 @@ def run_seeds(first: int, end: int, faults: int, jobs: int) -> int:
     """Run seeds `first` to before `end`; print progress, the first failure, and what the runs had; the exit code."""
     kinds: Counter[str] = Counter()
     triggers: Counter[str] = Counter()
-    done = refused = changes = repeats = 0
+    done = refused = changes = repeats = forks = 0
     for result in run_all(range(first, end), faults, jobs):
         done += 1
         kinds.update(result.faults)
         triggers.update(result.triggers)
         refused, changes, repeats = refused + result.refused, changes + result.changes, repeats + result.repeats
+        forks += result.forks
         if result.failure:
             print(report(result, faults))
             return 1
@@ -40,7 +41,8 @@ def run_seeds(first: int, end: int, faults: int, jobs: int) -> int:
     print(
         f"{done} seeds ({first}:{end}), {kinds.total()} faults of {len(kinds)} kinds, {changes} changes, "
         f"{triggers.total()} cart triggers ({', '.join(f'{triggers[kind]} {kind}' for kind in sorted(triggers))}), "
-        f"{repeats} sent again unchanged, {refused} writes of zombies refused: 0 violations"
+        f"{repeats} sent again unchanged, {refused} writes of zombies refused, "
+        f"{forks} reminders told twice without a fence: 0 violations"
     )
     return 0
 

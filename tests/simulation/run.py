@@ -30,6 +30,8 @@ class Result:
     """Changes and cart triggers that a subscriber had seen before."""
     triggers: dict[str, int]
     """Cart triggers by kind."""
+    forks: int
+    """Reminders told twice because nothing fenced an older owner."""
     failure: str = ""
     trace: tuple[str, ...] = ()
 
@@ -55,6 +57,7 @@ def run(seed: int, faults: int) -> Result:
             world.subscriber.distinct,
             world.subscriber.repeats + world.triggers.repeats,
             world.triggers.kinds,
+            world.triggers.forks,
             failure,
             tuple(map(str, world.trace[-TRACE_LINES:])) if failure else (),
         )

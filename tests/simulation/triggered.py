@@ -23,12 +23,16 @@ Told = dict[tuple[str, int], int]
 class TriggerReader:
     """Reads cart-triggers from the beginning and drops ids that it has seen, as docs/contracts.md tells it to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fenced: bool) -> None:
         self.standing: Told = {}
         self.repeats = 0
+        self.forks = 0
+        """Reminders that two owners told with different due times, where nothing fences the older one (promised by
+        docs/exactness.md elsewhere only); the later one stands, and at rest it must be what the state says."""
         self.kinds: dict[str, int] = {}
         self._said: dict[str, bytes] = {}
         self._recovered: set[str] = set()
+        self._fenced = fenced
 
     def read(self, topic: str, _partition: int, _offset: int, payloads: Sequence[Payload], _by: str) -> None:
         """Take what was appended to a log. Raises Violation."""
@@ -49,7 +53,9 @@ class TriggerReader:
         kind, place = trigger["kind"], (trigger["cart_id"], trigger["reminder"])
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         if kind == "abandoned":
-            if place in self.standing:
+            if place in self.standing and not self._fenced:
+                self.forks += 1
+            elif place in self.standing:
                 raise Violation(f"triggers: {place} is told twice, the second time by {trigger}")
             self.standing[place] = trigger["due"]
         elif kind == "withdrawn":

@@ -71,7 +71,8 @@ class World:
         self.settings = _settings(1 if story else rng.choice((1, 1, 2)), rng.choice(("event", "wall")))
         self.broker = Broker(fences=self.fenced)
         self.redis = RedisServer()
-        self.redis_reader, self.subscriber, self.triggers = RedisReader(), Subscriber(), TriggerReader()
+        self.redis_reader, self.subscriber = RedisReader(), Subscriber()
+        self.triggers = TriggerReader(fenced=self.fenced)
         self.redis.on_write = self._redis_written
         self.broker.on_append = self._appended
         self.group = Group(self.loop, rng, self.settings.partitions, self.note)
