@@ -141,12 +141,12 @@ METRICS: dict[MetricName, MetricInfo] = {
     "segment_began": MetricInfo(
         "share",
         "A segment began (labels `segment`, `kind`, `other`): born, or split from `other`, of whose members it has "
-        "this share, at least .25.",
+        "this share, at least .25. Said again of the newest model by a learner that takes over.",
     ),
     "segment_ended": MetricInfo(
         "share",
         "A segment ended (labels `segment`, `kind`, `other`): died, or merged into `other`, where this share of its "
-        "members went, at least .5.",
+        "members went, at least .5. Said again of the newest model by a learner that takes over.",
     ),
     "small_segments": MetricInfo("segments", "Segments of under 2 % of the customers: a sign of too many segments."),
     "k_silhouette": MetricInfo("score", "Silhouette if there were so many segments (label `k`), -1 to 1."),

@@ -20,7 +20,7 @@ from models.learner.work import Work
 from schemas.sample import FeatureSample
 from schemas.snapshot import ModelSnapshot
 from schemas.topics import SEGMENT_MODELS
-from stream.learner_metrics import readings
+from stream.learner_metrics import fates, readings
 from stream.metrics import Metrics
 from stream.models_feed import ModelsFeed
 from stream.readings import send
@@ -98,6 +98,8 @@ class LearnerService:
             self._published_at = self._learner.learnt
             if newest is not None:
                 log.info("learner_restored", version=newest.version, learnt=newest.learnt)
+                # Its learner may have ended before it could tell.
+                await send(self._producer, fates(newest), time.time_ns() // 1_000_000)
         return self._learner
 
     def _read(self, record: Record) -> FeatureSample | None:

@@ -24,14 +24,19 @@ def readings(learner: Learner, snapshot: ModelSnapshot) -> Iterator[Reading]:
         yield "k_silhouette", other.silhouette, labels
         yield "k_smallest_share", other.smallest_share, labels
         yield "k_stability", other.stability, labels
+    yield from fates(snapshot)
+    for head in snapshot.heads:
+        yield from _head(head)
+    yield from _drift(learner)
+
+
+def fates(snapshot: ModelSnapshot) -> Iterator[Reading]:
+    """Yield which segments began and ended with a version."""
     for event in snapshot.history:
         if event.version == snapshot.version:
             labels = {"segment": str(event.segment), "kind": event.kind}
             labels |= {} if event.other is None else {"other": str(event.other)}
             yield "segment_began" if event.kind in ("born", "split") else "segment_ended", event.overlap, labels
-    for head in snapshot.heads:
-        yield from _head(head)
-    yield from _drift(learner)
 
 
 def _head(head: Head) -> Iterator[Reading]:

@@ -24,6 +24,9 @@ SMALL = 0.02
 
 RESTARTS = 4
 
+AROUND_MIN = 4
+"""Vectors that can be cut in halves of which each can be clustered."""
+
 
 @dataclass(frozen=True, slots=True)
 class KReading:
@@ -42,7 +45,7 @@ class KReading:
 
 
 def look_around(vectors: Floats, k: int, rng: np.random.Generator) -> tuple[KReading, ...]:
-    """Try k - 2 to k + 2 segments, within what a snapshot allows, on (N, F) raw vectors, N >= 4."""
+    """Try k - 2 to k + 2 segments, within what a snapshot allows, on (N, F) raw vectors, N >= AROUND_MIN."""
     tried = range(max(CLUSTERS_MIN, k - AROUND), min(CLUSTERS_MAX, k + AROUND) + 1)
     return tuple(_try(vectors, one, rng) for one in tried)
 

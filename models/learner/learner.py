@@ -11,6 +11,7 @@ arrive meanwhile are kept and fed as usual.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,6 +25,7 @@ from models.learner.clusterer import CLUSTERERS, Clusterer
 from models.learner.config import LearnerConfig
 from models.learner.drift import DriftWatch
 from models.learner.feeding import BLOCK
+from models.learner.guard import AROUND_MIN, KReading, look_around
 from models.learner.heads import QUESTIONS, LearnedHead
 from models.learner.identity import Segments, Succession
 from models.learner.kmeans import Labels, squared_distances
@@ -193,10 +195,7 @@ class Learner:
         seen, found, old = self._window.seen, outcome.seeding, self._serving
         if outcome.around:
             self._agenda.looked_around(seen)
-            self.around = tuple(
-                OtherK(k=one.k, silhouette=one.silhouette, smallest_share=one.smallest_share, stability=one.stability)
-                for one in outcome.around
-            )
+            self._remember(outcome.around)
         if outcome.reason == "seed" and found is not None:
             same = old is not None and len(old.ids) == found.k != self.k
             found = None if found.k < CLUSTERS_MIN or same else found
@@ -204,6 +203,13 @@ class Learner:
         won = "serving" if found is None else "refined" if outcome.refined else "fresh"
         self.counts[f"{outcome.reason}_{won}"] += 1
         return None if found is None else self._adopt(found, refined=outcome.refined)
+
+    def look_around(self) -> None:
+        """Try other numbers of segments now, a second's work: for who has all vectors and wants to know at their end."""
+        vectors = self.recent()
+        if len(vectors) >= AROUND_MIN:
+            rng = np.random.default_rng((self.config.seed, self._agenda.works, self.lineage.next_id))
+            self._remember(look_around(vectors, self.k, rng))
 
     def snapshot(self, now_ms: int) -> ModelSnapshot:
         """Publish the model as it is, as the next version, created at `now_ms` (or the latest vectors' time, if later).
@@ -247,6 +253,12 @@ class Learner:
                 return None
             serving.baseline = Baseline.of(scaled, serving.clusterer.centroids)
         return serving.baseline.compare(scaled, serving.clusterer.centroids)
+
+    def _remember(self, around: Sequence[KReading]) -> None:
+        self.around = tuple(
+            OtherK(k=one.k, silhouette=one.silhouette, smallest_share=one.smallest_share, stability=one.stability)
+            for one in around
+        )
 
     def _work(self, reason: Reason, count: int) -> Work:
         vectors = self._window.last(count)

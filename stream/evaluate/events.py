@@ -182,7 +182,7 @@ def run(
             f"{rows} rows give no model: {school.learner.warm_up_left} more vectors are needed",
             action="give more rows, or set LIVESEGMENT_WARM_UP_VECTORS lower",
         )
-    school.publish(shop.now_ms)
+    school.finish(shop.now_ms)
     shop.judge(school.model, shop.everybody)
     if steps % check_every > check_every // 2 or not checks:
         checks.append(_check(shop, school.model, months, asked.seed))

@@ -64,6 +64,11 @@ class School:
         self.snapshot = ModelSnapshot.model_validate_json(said)
         self.model = Model.from_snapshot(self.snapshot, self.learner.config.features)
 
+    def finish(self, now_ms: int) -> None:
+        """Publish for the last time, with what other numbers of segments would look like."""
+        self.learner.look_around()
+        self.publish(now_ms)
+
     def scaled(self, vectors: Floats) -> Floats:
         """(N, F) in the space of the newest model. Call it once there is one."""
         assert self.model is not None

@@ -153,7 +153,7 @@ def run(given: Given, features: tuple[str, ...], settings: Settings, asked: Aske
         if school.model is not None:
             crowd.judge(school.model, crowd.everybody if fresh else np.unique(rows))
         if end == total and school.learner.serving:
-            school.publish(end)
+            school.finish(end)
             assert school.model is not None
             crowd.judge(school.model, crowd.everybody)
         if len(due) and end >= due[0]:

@@ -135,6 +135,28 @@ async def test_a_learner_that_takes_over_goes_on_from_what_was_published(service
     assert after.learnt > before.learnt
 
 
+async def test_a_learner_that_takes_over_tells_again_which_segments_began_with_the_newest_model(
+    settings: Settings, service: Start
+) -> None:
+    first = await service()
+    await first.learner.learn([sample(2 * WARM_UP)])
+    found = await first.published()
+    assert found is not None
+    born = {str(event.segment) for event in found.history if event.version == found.version}
+    told = []
+    for made in (await service(), None):
+        consumer = aiokafka.AIOKafkaConsumer(
+            SEGMENT_METRICS, bootstrap_servers=settings.kafka, auto_offset_reset="earliest"
+        )
+        async with consumer:
+            fetched = await consumer.getmany(timeout_ms=2_000)
+        metrics = [Metric.model_validate_json(one.value) for some in fetched.values() for one in some]
+        told.append([each.labels["segment"] for each in metrics if each.name == "segment_began"])
+        if made is not None:
+            await made.learner.learn([sample(1)])
+    assert (sorted(told[0]), sorted(told[1])) == (sorted(born), sorted([*born, *born]))
+
+
 async def test_of_two_learners_that_both_believe_to_be_in_charge_the_first_of_a_version_counts(service: Start) -> None:
     one, other = await service(), await service()
     await one.learner.learn([sample(2 * WARM_UP, seed=1)])

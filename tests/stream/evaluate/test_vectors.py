@@ -42,6 +42,12 @@ def test_kinds_that_are_there_are_found_about_as_well_as_by_batch_k_means(given:
     assert [len(outcome.customers), len(outcome.segments), len(outcome.scaled)] == [5_000] * 3
 
 
+def test_other_numbers_of_segments_are_tried_at_the_end(given: Given) -> None:
+    around = evaluated(given).snapshot.around
+    assert [one.k for one in around] == [4, 5, 6, 7, 8]
+    assert all(0.0 < one.stability <= 1.0 for one in around)
+
+
 def test_the_same_seed_gives_the_same_segments(given: Given) -> None:
     few = Given(given.customers[:2_000], given.raw[:2_000], None)
     assert np.array_equal(evaluated(few).segments, evaluated(few).segments)
