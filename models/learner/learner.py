@@ -205,7 +205,7 @@ class Learner:
         return None if found is None else self._adopt(found, refined=outcome.refined)
 
     def look_around(self) -> None:
-        """Try other numbers of segments now, a second's work: for who has all vectors and wants to know at their end."""
+        """Try other numbers of segments now, a second's work: for whoever has all vectors and asks at their end."""
         vectors = self.recent()
         if len(vectors) >= AROUND_MIN:
             rng = np.random.default_rng((self.config.seed, self._agenda.works, self.lineage.next_id))
