@@ -269,7 +269,7 @@ class Learner:
             self.k,
             (self.config.seed, self._agenda.works, self.lineage.next_id),
             (serving.transform, serving.clusterer.centroids) if serving else None,
-            young=self._agenda.young or reason == "drift",
+            mood="alarmed" if reason == "drift" else "young" if self._agenda.young else "settled",
             look_around=self._agenda.looks_around(reason, self._window.seen),
         )
 

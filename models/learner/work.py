@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from models.learner.challenge import RESTARTS as CHALLENGE_RESTARTS
-from models.learner.challenge import challenge
+from models.learner.challenge import Mood, challenge
 from models.learner.guard import KReading, look_around
 from models.learner.seeding import RESTARTS, Seeding, seed
 from models.transform import Floats, Transform
@@ -42,8 +42,8 @@ class Work:
     rng_key: tuple[int, ...]
     incumbent: tuple[Transform, Floats] | None
     """The serving model, to be challenged; None for a seeding."""
-    young: bool
-    """Whether that model was never challenged before, or has just met a change."""
+    mood: Mood
+    """Of that model."""
     look_around: bool
     """Whether to try other numbers of segments, too: takes a second."""
 
@@ -55,7 +55,7 @@ class Work:
         else:
             # After an alarm the vectors are few and the old centroids misleading: worth the full search.
             restarts = RESTARTS if self.reason == "drift" else CHALLENGE_RESTARTS
-            ended = challenge(self.vectors, *self.incumbent, rng, restarts=restarts, young=self.young)
+            ended = challenge(self.vectors, *self.incumbent, rng, restarts=restarts, mood=self.mood)
             refined = ended.winner == "refined"
             found = Outcome(self.reason, ended.seeding, refined=refined, gain=ended.gain, around=())
         if not self.look_around:

@@ -87,7 +87,7 @@ def works(raw: Floats) -> dict[str, Work]:
     return {
         "seed": first,
         "challenge": challenge,
-        "drift": replace(challenge, reason="drift", vectors=raw[-learner.config.warm_up :], young=True),
+        "drift": replace(challenge, reason="drift", vectors=raw[-learner.config.warm_up :], mood="alarmed"),
         "look_around": replace(challenge, look_around=True),
     }
 

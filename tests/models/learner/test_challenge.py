@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from models.learner.challenge import challenge
+from models.learner.config import LearnerConfig
 from models.learner.kmeans import lloyd
+from models.learner.learner import Learner
 from models.learner.seeding import seed
 from models.transform import Transform
+from stream.evaluate.beds import FEATURES, bed
+from stream.evaluate.vectors import Columns
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -49,3 +54,17 @@ def test_the_same_question_has_the_same_answer(shop: Callable) -> None:
     ended = [challenge(vectors, serving.transform, serving.centroids, np.random.default_rng(5)) for _ in range(2)]
     assert ended[0].winner == ended[1].winner
     assert ended[0].gain == ended[1].gain
+
+
+def test_a_young_model_loses_to_a_tied_one_of_clearly_better_silhouette_and_a_settled_one_does_not() -> None:
+    vectors = bed(22_000, 1.6, 35).vectors[:3_072]
+    learner = Learner(LearnerConfig(FEATURES, 6, seed=35))
+    for start in range(0, len(vectors), 256):
+        learner.add(Columns(FEATURES, vectors[:1000]).given(vectors[start : start + 256]), 0)
+        work = learner.due()
+        if work is not None and work.reason == "seed":
+            learner.settle(work.run())
+    assert work is not None
+    assert work.mood == "young"
+    young, settled = (replace(work, mood=mood).run() for mood in ("young", "settled"))
+    assert (young.seeding is None, young.refined, settled.seeding) == (False, False, None)
