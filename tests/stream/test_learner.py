@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -186,6 +187,43 @@ async def test_wherever_a_learner_ends_the_next_snapshot_goes_on_with_its_lineag
             seen[found.version] = [segment.id for segment in found.centroids]
             assert found.next_id == 3 + sum(event.kind in ("born", "split") for event in found.history[3:])
     assert len({tuple(ids) for ids in seen.values()}) <= 1
+
+
+@pytest.mark.parametrize("arrived", [False, True], ids=["before its model was written", "behind it"])
+async def test_a_learner_that_ends_while_it_publishes_leaves_one_lineage(
+    service: Start,
+    producer: aiokafka.AIOKafkaProducer,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    arrived: bool,
+) -> None:
+    first = await service()
+    await first.learner.learn([sample(2 * WARM_UP)])
+    before = await first.published()
+    assert before is not None
+    write = producer.send_and_wait
+
+    async def die(*given: object, **named: object) -> None:
+        if arrived:
+            await write(*given, **named)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(producer, "send_and_wait", die)
+    with pytest.raises(asyncio.CancelledError):
+        await first.learner.learn([sample(WARM_UP, seed=seed) for seed in range(8)])
+    monkeypatch.undo()
+    left = await first.published()
+    assert left is not None
+    assert left.version == before.version + arrived
+    second = await service()
+    for seed in range(8):
+        await second.learner.learn([sample(WARM_UP, seed=seed)])
+    after = await second.published()
+    assert after is not None
+    assert after.version > left.version
+    assert [segment.id for segment in after.centroids] == [segment.id for segment in before.centroids]
+    assert (after.history, after.next_id) == (before.history, before.next_id)
+    assert second.metrics.counters["models_refused"] == 0
 
 
 async def test_every_reading_is_sent_with_the_model(settings: Settings, service: Start) -> None:
