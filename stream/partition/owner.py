@@ -52,6 +52,7 @@ class Owner:
         self._plain = plain
         self._tasks: dict[int, list[asyncio.Task[None]]] = {}
         self._taking: asyncio.Task[None] | None = None
+        self._releasing: asyncio.Task[None] | None = None
         self._void = False
         self._settled = False
         self._rejudging: asyncio.Task[None] | None = None
@@ -175,7 +176,16 @@ class Owner:
             await asyncio.wait([self._taking])
 
     async def release(self) -> None:
-        """Say goodbye to every partition: what was sent is noted, so that the next owner sends nothing twice."""
+        """Say goodbye to every partition: what was sent is noted, so that the next owner sends nothing twice.
+
+        It is said to the end, whoever is cancelled that waits for it: where a worker ends while its group rebalances,
+        the consumer's end cuts the rebalance short, and only then the app asks for the goodbye itself.
+        """
+        if self._releasing is None or self._releasing.done():
+            self._releasing = asyncio.create_task(self.shared.guarded(self._release()))
+        await asyncio.shield(self._releasing)
+
+    async def _release(self) -> None:
         partitions, self.partitions = self.partitions, {}
         tasks, self._tasks = self._tasks, {}
         rejudging, self._rejudging = self._rejudging, None
