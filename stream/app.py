@@ -79,7 +79,7 @@ class SegmenterApp(faust.App):
         owner = self.livesegment_owner
         await owner.revoking()
         await super()._stop_consumer()
-        await owner.shared.guarded(owner.release())
+        await owner.release()
 
 
 def build_app(settings: Settings, owner: Owner, learner: LearnerService | None) -> SegmenterApp:

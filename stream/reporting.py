@@ -86,7 +86,6 @@ class Reporter:
     async def _send_samples(self, per_partition: float) -> None:
         for number, partition in list(self._owner.partitions.items()):
             sweep = self._sweeps.setdefault(number, Sweep())
-            # In the sweep's order: by slot, old customers would come before new ones, which looks like drift.
             slots = sweep.next(max(1, round(per_partition)), len(partition.table))
             if not len(slots):
                 continue

@@ -18,8 +18,8 @@ import numpy as np
 
 from models.learner.identity import in_space_of
 from models.learner.kmeans import lloyd, squared_distances
-from models.learner.seeding import SILHOUETTE_SAMPLE, TIE, Seeding, seed
-from models.learner.silhouette import silhouettes
+from models.learner.seeding import TIE, Seeding, seed
+from models.learner.silhouette import sampled
 from models.transform import Floats, Transform
 
 FLATTERY = 3.0
@@ -115,8 +115,7 @@ def _gain(before: Floats, after: Floats) -> float:
 
 def _clearer(scaled: Floats, continued: Floats, anew: Floats, rng: np.random.Generator) -> bool:
     """Whether fresh centroids have clearly the better silhouette, on a sample."""
-    sample = scaled[rng.permutation(len(scaled))[:SILHOUETTE_SAMPLE]]
-    before, after = silhouettes(sample, [squared_distances(sample, some).argmin(axis=1) for some in (continued, anew)])
+    before, after = sampled(scaled, [squared_distances(scaled, some).argmin(axis=1) for some in (continued, anew)], rng)
     return after >= CLEARER * before
 
 

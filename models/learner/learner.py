@@ -208,8 +208,7 @@ class Learner:
         """Try other numbers of segments now, a second's work: for whoever has all vectors and asks at their end."""
         vectors = self.recent()
         if len(vectors) >= AROUND_MIN:
-            rng = np.random.default_rng((self.config.seed, self._agenda.works, self.lineage.next_id))
-            self._remember(look_around(vectors, self.k, rng))
+            self._remember(look_around(vectors, self.k, np.random.default_rng(self._rng_key)))
 
     def snapshot(self, now_ms: int) -> ModelSnapshot:
         """Publish the model as it is, as the next version, created at `now_ms` (or the latest vectors' time, if later).
@@ -254,6 +253,10 @@ class Learner:
             serving.baseline = Baseline.of(scaled, serving.clusterer.centroids)
         return serving.baseline.compare(scaled, serving.clusterer.centroids)
 
+    @property
+    def _rng_key(self) -> tuple[int, ...]:
+        return self.config.seed, self._agenda.works, self.lineage.next_id
+
     def _remember(self, around: Sequence[KReading]) -> None:
         self.around = tuple(
             OtherK(k=one.k, silhouette=one.silhouette, smallest_share=one.smallest_share, stability=one.stability)
@@ -267,7 +270,7 @@ class Learner:
             reason,
             vectors,
             self.k,
-            (self.config.seed, self._agenda.works, self.lineage.next_id),
+            self._rng_key,
             (serving.transform, serving.clusterer.centroids) if serving else None,
             mood="alarmed" if reason == "drift" else "young" if self._agenda.young else "settled",
             look_around=self._agenda.looks_around(reason, self._window.seen),

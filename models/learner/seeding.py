@@ -12,15 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.learner.kmeans import Labels, lloyd, plus_plus
-from models.learner.silhouette import silhouettes
+from models.learner.silhouette import sampled
 from models.transform import CLIP, Floats, Transform
 
 RESTARTS = 20
 TIE = 0.005
 """Solutions within this share of the best squared error count as equal; the silhouette decides among them."""
-
-SILHOUETTE_SAMPLE = 1000
-"""Silhouette needs all pairs: this bounds them at a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,7 @@ def seed(vectors: Floats, k: int, rng: np.random.Generator, *, clip: float = CLI
     solutions = [lloyd(scaled, plus_plus(scaled, min(k, len(distinct)), rng)) for _ in range(restarts)]
     best = min(inertia for _, _, inertia in solutions)
     tied = [solution for solution in solutions if solution[2] <= best * (1 + TIE) + 1e-9]
-    sample = rng.permutation(len(scaled))[:SILHOUETTE_SAMPLE]
-    scores = silhouettes(scaled[sample], [labels[sample] for _, labels, _ in tied])
+    scores = sampled(scaled, [labels for _, labels, _ in tied], rng)
     chosen = int(np.argmax(scores))
     centroids, labels, inertia = tied[chosen]
     counts = np.bincount(labels, minlength=len(centroids))

@@ -7,6 +7,15 @@ import numpy as np
 from models.learner.kmeans import Labels, squared_distances, sums_by_label
 from models.transform import Floats
 
+SAMPLE = 1000
+"""Silhouette needs all pairs: this bounds them at a million."""
+
+
+def sampled(points: Floats, partitions: list[Labels], rng: np.random.Generator, size: int = SAMPLE) -> list[float]:
+    """Mean silhouette of each labelling of the same points, on one sample of them."""
+    sample = rng.permutation(len(points))[:size]
+    return silhouettes(points[sample], [labels[sample] for labels in partitions])
+
 
 def silhouettes(points: Floats, partitions: list[Labels]) -> list[float]:
     """Mean silhouette of each labelling of the same points; equal partitions are measured once.

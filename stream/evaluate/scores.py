@@ -8,7 +8,7 @@ import numpy as np
 
 from models.learner.agreement import adjusted_rand
 from models.learner.kmeans import Labels, lloyd, plus_plus, squared_distances, sums_by_label
-from models.learner.silhouette import silhouettes
+from models.learner.silhouette import sampled, silhouettes
 from models.transform import Floats
 
 BATCH_RESTARTS = 10
@@ -62,8 +62,7 @@ def batch_labels(scaled: Floats, k: int, rng: np.random.Generator, restarts: int
 def compare(scaled: Floats, labels: Labels, k: int, rng: np.random.Generator) -> Comparison:
     """Compare (N,) labels with batch k-means on (N, F) scaled vectors."""
     batch = batch_labels(scaled, k, rng)
-    sample = rng.permutation(len(scaled))[:SAMPLE]
-    ours, theirs = silhouettes(scaled[sample], [labels[sample], batch[sample]])
+    ours, theirs = sampled(scaled, [labels, batch], rng, SAMPLE)
     return Comparison(score(scaled, labels, ours), score(scaled, batch, theirs), adjusted_rand(labels, batch))
 
 

@@ -53,10 +53,10 @@ class TriggerReader:
         kind, place = trigger["kind"], (trigger["cart_id"], trigger["reminder"])
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         if kind == "abandoned":
-            if place in self.standing and not self._fenced:
+            if place in self.standing:
+                if self._fenced:
+                    raise Violation(f"triggers: {place} is told twice, the second time by {trigger}")
                 self.forks += 1
-            elif place in self.standing:
-                raise Violation(f"triggers: {place} is told twice, the second time by {trigger}")
             self.standing[place] = trigger["due"]
         elif kind == "withdrawn":
             if self.standing.pop(place, None) != trigger["due"]:

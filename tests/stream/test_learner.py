@@ -24,7 +24,7 @@ from stream.learner_metrics import readings
 from stream.metrics import Metrics
 from stream.models_feed import ModelsFeed
 from stream.settings import Settings, load
-from tests.stream.partition.kit import Raw
+from tests.stream.partition.kit import Raw, read
 
 pytestmark = pytest.mark.broker
 
@@ -45,6 +45,14 @@ class Service:
         await latest.start()
         await latest.stop()
         return latest.latest
+
+    async def go_on(self, times: int) -> ModelSnapshot:
+        """Learn so many samples of a warm-up's length; the newest snapshot on the topic after them."""
+        for seed in range(times):
+            await self.learner.learn([sample(WARM_UP, seed=seed)])
+        found = await self.published()
+        assert found is not None
+        return found
 
 
 Start = Callable[[], Awaitable[Service]]
@@ -111,10 +119,7 @@ async def test_nothing_is_published_before_the_warm_up_and_a_named_model_after_i
 
 async def test_a_snapshot_follows_after_so_many_vectors(service: Start) -> None:
     made = await service()
-    for seed in range(8):
-        await made.learner.learn([sample(WARM_UP, seed=seed)])
-    found = await made.published()
-    assert found is not None
+    found = await made.go_on(8)
     assert found.version >= 2
     assert made.metrics.counters["vectors_learnt"] == 8 * WARM_UP
 
@@ -125,15 +130,18 @@ async def test_a_learner_that_takes_over_goes_on_from_what_was_published(service
     before = await first.published()
     assert before is not None
     second = await service()
-    for seed in range(4):
-        await second.learner.learn([sample(WARM_UP, seed=seed)])
-    after = await second.published()
-    assert after is not None
+    after = await second.go_on(4)
     assert after.version > before.version
     assert [segment.id for segment in after.centroids] == [segment.id for segment in before.centroids]
     assert after.lineage.keys() >= before.lineage.keys()
     assert after.history == before.history
     assert after.learnt > before.learnt
+
+
+async def began(settings: Settings) -> list[str]:
+    """The segments of which segment-metrics says that they began, as often as it does."""
+    said = [Metric.model_validate_json(record.value) for record in await read(settings, SEGMENT_METRICS)]
+    return sorted(each.labels["segment"] for each in said if each.name == "segment_began")
 
 
 async def test_a_learner_that_takes_over_tells_again_which_segments_began_with_the_newest_model(
@@ -144,18 +152,10 @@ async def test_a_learner_that_takes_over_tells_again_which_segments_began_with_t
     found = await first.published()
     assert found is not None
     born = {str(event.segment) for event in found.history if event.version == found.version}
-    told = []
-    for made in (await service(), None):
-        consumer = aiokafka.AIOKafkaConsumer(
-            SEGMENT_METRICS, bootstrap_servers=settings.kafka, auto_offset_reset="earliest"
-        )
-        async with consumer:
-            fetched = await consumer.getmany(timeout_ms=2_000)
-        metrics = [Metric.model_validate_json(one.value) for some in fetched.values() for one in some]
-        told.append([each.labels["segment"] for each in metrics if each.name == "segment_began"])
-        if made is not None:
-            await made.learner.learn([sample(1)])
-    assert (sorted(told[0]), sorted(told[1])) == (sorted(born), sorted([*born, *born]))
+    assert await began(settings) == sorted(born)
+    second = await service()
+    await second.learner.learn([sample(1)])
+    assert await began(settings) == sorted([*born, *born])
 
 
 async def test_of_two_learners_that_both_believe_to_be_in_charge_the_first_of_a_version_counts(service: Start) -> None:
@@ -166,10 +166,7 @@ async def test_of_two_learners_that_both_believe_to_be_in_charge_the_first_of_a_
     await other.learner.learn([sample(2 * WARM_UP, seed=9)])
     assert other.feed.newest == one.feed.newest
     assert other.learner._learner is None
-    for seed in range(4):
-        await other.learner.learn([sample(WARM_UP, seed=seed)])
-    after = await other.published()
-    assert after is not None
+    after = await other.go_on(4)
     assert after.version >= 2
     assert after.history == one.feed.newest.history
 
@@ -216,10 +213,7 @@ async def test_a_learner_that_ends_while_it_publishes_leaves_one_lineage(
     assert left is not None
     assert left.version == before.version + arrived
     second = await service()
-    for seed in range(8):
-        await second.learner.learn([sample(WARM_UP, seed=seed)])
-    after = await second.published()
-    assert after is not None
+    after = await second.go_on(8)
     assert after.version > left.version
     assert [segment.id for segment in after.centroids] == [segment.id for segment in before.centroids]
     assert (after.history, after.next_id) == (before.history, before.next_id)

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import aiokafka
 import redis.asyncio
+from aiokafka.structs import TopicPartition
 
 from models.batch import SOURCES
 from stream.partition.inbox import Arrived
@@ -104,3 +106,21 @@ async def work(partition: Partition, *batches: Event) -> None:
             await running
     running.cancel()
     await asyncio.wait([running])
+
+
+async def read(settings: Settings, topic: str, number: int = 0) -> list[aiokafka.ConsumerRecord]:
+    """Everything in one partition of a topic."""
+    source = TopicPartition(topic, number)
+    found: list[aiokafka.ConsumerRecord] = []
+    async with aiokafka.AIOKafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False) as consumer:
+        consumer.assign([source])
+        await consumer.seek_to_beginning(source)
+        while (high := consumer.highwater(source)) is None or await consumer.position(source) < high:
+            found += (await consumer.getmany(source, timeout_ms=50)).get(source, [])
+    return found
+
+
+async def turns() -> None:
+    """Let every task that can run come to where it waits."""
+    for _ in range(50):
+        await asyncio.sleep(0)

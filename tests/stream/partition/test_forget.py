@@ -19,9 +19,9 @@ from stream.partition.forget import forget
 from stream.partition.log import PartitionLog
 from stream.redis_view.view import connect
 from stream.settings import Settings
-from tests.stream.partition.kit import START_MS, owning, work
-from tests.stream.partition.test_sweep import MINUTE_MS, shopping, short, told, turns
-from tests.stream.partition.test_takeover import expect_view_equals_state, read, state
+from tests.stream.partition.kit import START_MS, owning, read, turns, work
+from tests.stream.partition.test_sweep import MINUTE_MS, shopping, short, told
+from tests.stream.partition.test_takeover import expect_view_equals_state, state
 
 pytestmark = pytest.mark.broker
 

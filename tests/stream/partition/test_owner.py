@@ -15,9 +15,7 @@ from stream.partition.meta import META_KEY, Meta
 from stream.partition.owner import Owner
 from stream.partition.shared import Shared
 from stream.settings import Settings
-from tests.stream.partition.kit import views
-from tests.stream.partition.test_sweep import turns
-from tests.stream.partition.test_takeover import read
+from tests.stream.partition.kit import read, turns, views
 
 pytestmark = pytest.mark.broker
 

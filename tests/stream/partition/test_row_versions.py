@@ -20,12 +20,11 @@ from stream.partition.partition import Partition, Served
 from stream.redis_view.view import connect
 from stream.settings import Settings
 from tests.models.test_judge import model
-from tests.stream.partition.kit import START_MS, Event, Message, Raw, owning, views, work
+from tests.stream.partition.kit import START_MS, Event, Message, Raw, owning, read, views, work
 from tests.stream.partition.test_takeover import (
     by_customer,
     expect_gapless,
     expect_view_equals_state,
-    read,
     served_model,
     state,
 )

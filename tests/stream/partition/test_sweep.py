@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import Callable
 
-import aiokafka
 import pytest
 import redis.asyncio
 
@@ -17,18 +15,15 @@ from models.batch import SOURCES
 from models.columns import COL
 from schemas.cart_trigger import CartTrigger
 from schemas.change import SegmentChanged
-from schemas.metric import Metric
 from schemas.redis_keys import segment_key
-from schemas.topics import CART_TRIGGERS, SEGMENT_CHANGES, SEGMENT_METRICS
+from schemas.topics import CART_TRIGGERS, SEGMENT_CHANGES
 from stream.partition.log import PartitionLog
-from stream.partition.owner import Owner
 from stream.partition.partition import Served
 from stream.redis_view.view import connect
-from stream.reporting import Reporter
 from stream.settings import Settings
 from tests.models.test_judge import model
-from tests.stream.partition.kit import START_MS, Event, Message, Raw, owning, views, work
-from tests.stream.partition.test_takeover import expect_view_equals_state, read
+from tests.stream.partition.kit import START_MS, Event, Message, Raw, owning, read, turns, views, work
+from tests.stream.partition.test_takeover import expect_view_equals_state
 
 pytestmark = pytest.mark.broker
 
@@ -181,12 +176,6 @@ async def test_a_sweep_that_waits_for_a_group_keeps_nobody_from_being_looked_at_
     assert moved.event_time == START_MS + 40 * MINUTE_MS
 
 
-async def turns() -> None:
-    """Let every task that can run come to where it waits."""
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
 async def test_a_sweep_with_nobody_due_writes_nothing(settings: Settings, client: redis.asyncio.Redis) -> None:
     async with owning(settings, client) as partition:
         await work(partition, shopping(0, ("c1", "add_to_cart", 0), ("c2", "view_item", 1)))
@@ -196,26 +185,6 @@ async def test_a_sweep_with_nobody_due_writes_nothing(settings: Settings, client
         for _ in range(3):
             await partition.sweep.once(0.0)
         assert partition.writer.wrote_at == wrote_at
-
-
-async def test_the_longest_delay_of_a_sweep_that_looked_at_somebody_is_reported_once(
-    settings: Settings, client: redis.asyncio.Redis
-) -> None:
-    async with (
-        owning(settings, client) as partition,
-        aiokafka.AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer,
-    ):
-        reporter = Reporter(Owner(partition.shared, client, fenced=False), producer, sampling=False)
-        await work(partition, shopping(0, ("c1", "add_to_cart", 0), ("c2", "view_item", 40)))
-        # The first looks at both; nobody is left for the second, whatever it was late by.
-        for late_s in (90.0, 9_000.0):
-            await partition.sweep.once(time.monotonic() - late_s)
-        for _ in range(2):
-            await reporter._send_metrics()
-    said = [Metric.model_validate_json(record.value) for record in await read(settings, SEGMENT_METRICS)]
-    by_name = {name: [each.value for each in said if each.name == name] for name in ("sweep_delay_ms", "cart_triggers")}
-    longest_ms, none = by_name["sweep_delay_ms"]
-    assert (90_000 <= longest_ms < 9_000_000, none, by_name["cart_triggers"]) == (True, 0.0, [1.0, 1.0])
 
 
 async def test_on_the_systems_clock_old_data_reminds_nobody_and_is_counted(

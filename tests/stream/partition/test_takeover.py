@@ -9,11 +9,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import aiokafka
 import numpy as np
 import pytest
 import redis.asyncio
-from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
 
 from models import features, rows
@@ -31,23 +29,11 @@ from stream.partition.recovery import Reading, backwards
 from stream.redis_view.view import connect
 from stream.settings import Settings
 from tests.models.test_judge import model
-from tests.stream.partition.kit import Event, owning, views, work
+from tests.stream.partition.kit import Event, owning, read, views, work
 
 pytestmark = pytest.mark.broker
 
 CUSTOMERS = ("c1", "c2", "c3")
-
-
-async def read(settings: Settings, topic: str, number: int = 0) -> list[aiokafka.ConsumerRecord]:
-    """Everything in one partition of a topic."""
-    source = TopicPartition(topic, number)
-    found: list[aiokafka.ConsumerRecord] = []
-    async with aiokafka.AIOKafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False) as consumer:
-        consumer.assign([source])
-        await consumer.seek_to_beginning(source)
-        while (high := consumer.highwater(source)) is None or await consumer.position(source) < high:
-            found += (await consumer.getmany(source, timeout_ms=50)).get(source, [])
-    return found
 
 
 def state(partition: Partition) -> dict[str, bytes]:
