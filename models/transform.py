@@ -1,8 +1,12 @@
-"""From raw features to the space clusters live in: log1p, standardise, clip.
+"""From raw features to the space clusters live in: log1p, standardise, weigh, clip.
 
 Counts, money and recencies are heavy-tailed; without log1p and a common scale k-means finds groups of two whales and
 one crowd. The scale is measured once, on the warm-up vectors, and frozen with the model: a scale that drifts moves
 every unchanged customer. Clipping bounds what a bot or a corrupt amount can pull.
+
+Features that say the same thing share one vote: where a shop knows nothing but orders, `days_since_seen` is
+`days_since_order` again and decayed counts nearly so, and unweighed the segments would be bands of recency that
+everybody wanders through (decision 0025).
 """
 
 from __future__ import annotations
@@ -23,6 +27,10 @@ SMALLEST_DEVIATION = 1e-4
 """A feature whose logarithm varies less than this over the warm-up is constant: its scale is 1, so it says nothing.
 Well above the noise of a single-precision logarithm, which would otherwise be scaled up to a signal."""
 
+ALIKE = 8
+"""Power of a correlation: .99 makes .92 of a repetition, .9 makes .43, .7 makes .06. With 2 or 4 also features that
+merely go together lost weight, and with 16 or none the segments of CDNOW moved more (measured)."""
+
 Floats = NDArray[np.float64]
 
 
@@ -38,7 +46,7 @@ class Transform:
     mean: Floats
     """(F,) means of log1p of the feature."""
     scale: Floats
-    """(F,) standard deviations of the same; 1 where constant."""
+    """(F,) standard deviations of the same, times the root of how many features say it; 1 where constant."""
     clip: float = CLIP
 
     @classmethod
@@ -49,8 +57,10 @@ class Transform:
         if not np.isfinite(vectors).all():
             raise ValueError("a scaler cannot be measured on values that are not finite")
         logs = np.log1p(np.maximum(vectors, 0.0))
-        deviation = logs.std(axis=0)
-        return cls(logs.mean(axis=0), np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation), clip)
+        mean, deviation = logs.mean(axis=0), logs.std(axis=0)
+        constant = deviation < SMALLEST_DEVIATION
+        deviation[constant] = 1.0
+        return cls(mean, deviation * np.sqrt(np.where(constant, 1.0, repetitions((logs - mean) / deviation))), clip)
 
     @classmethod
     def of(cls, mean: Sequence[float], scale: Sequence[float], clip: float) -> Self:
@@ -65,6 +75,17 @@ class Transform:
         """Turn (..., F) scaled values back into raw ones; what was clipped stays clipped."""
         raw: Floats = np.expm1(scaled * self.scale + self.mean)
         return raw
+
+
+def repetitions(standardised: Floats) -> Floats:
+    """(F,) how many of the features of (N, F) standardised vectors say what each says, itself included.
+
+    >>> repetitions(np.array([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], [1.0, -1.0, -1.0]])).tolist()
+    [2.0, 2.0, 1.0]
+    """
+    alike = np.abs(standardised.T @ standardised / len(standardised)) ** ALIKE
+    repeated: Floats = alike.sum(axis=0)
+    return repeated
 
 
 @compiled

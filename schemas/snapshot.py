@@ -87,7 +87,9 @@ class ModelSnapshot(BaseModel):
     k: Annotated[int, Field(ge=CLUSTERS_MIN, le=CLUSTERS_MAX)]
     features: FeatureNames
     mean: Vector = Field(description="Of log1p of each feature.")
-    scale: Annotated[list[Annotated[float, Field(gt=0)]], Field(max_length=64)] = Field(description="Its deviation.")
+    scale: Annotated[list[Annotated[float, Field(gt=0)]], Field(max_length=64)] = Field(
+        description="What it is divided by: its deviation times the root of how many features say the same."
+    )
     clip: Annotated[float, Field(gt=0, le=1e6)] = Field(description="Standard deviations.")
     centroids: Annotated[list[Segment], Field(min_length=CLUSTERS_MIN, max_length=CLUSTERS_MAX)]
     next_id: SegmentId = Field(description="The id of the next segment that is born.")

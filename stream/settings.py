@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     )
 
     model_file: Path | None = Field(None, description="Pins this model snapshot; nothing is learnt then.")
-    clusters: int = Field(6, ge=2, le=64, description="Number of segments the learner looks for.")
+    clusters: int = Field(5, ge=2, le=64, description="Number of segments the learner looks for.")
     warm_up_vectors: int = Field(
         1000,
         ge=50,
@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         2000, ge=100, le=1_000_000, description="Vectors learnt between two published models."
     )
     margin: float = Field(
-        0.1,
+        0.15,
         ge=0.0,
         le=0.9,
         description="A customer moves only to a centroid nearer by this share than the present one.",

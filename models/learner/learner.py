@@ -90,6 +90,8 @@ class Learner:
         self._agenda = Agenda(config)
         self._population: int | None = None
         self._latest_ms = 0
+        self._told: list[naming.Named] = []
+        """What an earlier life said of the segments, for as long as this one has not seen enough to judge."""
 
     @classmethod
     def restore(cls, config: LearnerConfig, snapshot: ModelSnapshot) -> Self:
@@ -113,6 +115,10 @@ class Learner:
         learner._latest_ms = snapshot.created_at
         if list(snapshot.features) == list(config.features):
             segments = snapshot.centroids
+            learner._told = [
+                naming.Named(one.name, tuple(one.words), tuple((said.feature, said.z) for said in one.contrasts))
+                for one in segments
+            ]
             learner._serving = learner._begin(
                 Transform.of(snapshot.mean, snapshot.scale, snapshot.clip),
                 np.array([segment.centroid for segment in segments], np.float64),
@@ -223,7 +229,7 @@ class Learner:
         sampled = np.bincount(serving.nearest(window)[0], minlength=len(serving.ids))
         unfilled = self._window.size - len(window)
         shares = (sampled + unfilled * serving.shares) / self._window.size
-        named = self._names(serving, window, shares)
+        named = self._names(serving, window)
         created_at = max(now_ms, self._latest_ms)
         self.lineage.publish(self.version, created_at, dict(zip(serving.ids, (n.name for n in named), strict=True)))
         segments = [
@@ -320,16 +326,13 @@ class Learner:
             serving.clusterer.feed(block)
         self._pending = [waiting[whole:].copy()] if whole < len(waiting) else []
 
-    def _names(self, serving: _Serving, window: Floats, shares: Floats) -> list[naming.Named]:
+    def _names(self, serving: _Serving, window: Floats) -> list[naming.Named]:
+        if len(window) < min(POPULATION_MIN, self.config.warm_up):
+            return self._told
         centroids = serving.clusterer.centroids
-        if len(window) >= min(POPULATION_MIN, self.config.warm_up):
-            mean, deviation = window.mean(axis=0), window.std(axis=0)
-        else:
-            # Too few to judge by, as after a restart: the segments' own mean, and the scaler's deviation.
-            mean, deviation = shares @ centroids, np.ones(centroids.shape[1])
         return naming.name_all(
             self.config.features,
-            naming.contrasts(centroids, mean, deviation),
+            naming.contrasts(centroids, window.mean(axis=0), window.std(axis=0)),
             serving.transform.invert(centroids),
             [self.lineage.names.get(segment) for segment in serving.ids],
             self.config.plain_words,

@@ -1,7 +1,7 @@
 """Names in plain words, from how a segment's centroid contrasts with the population.
 
 A contrast is (centroid - mean) / deviation of the population, per feature, in the scaled space. Every word of a name
-is backed by a contrast of at least HALF a standard deviation; names are distinct; the segment that spends most says so;
+is backed by a contrast of at least BACKED deviations; names are distinct; the segment that spends most says so;
 and a name stays as long as its words are still backed, so that people can get used to it.
 """
 
@@ -17,14 +17,15 @@ import numpy as np
 from models.learner.phrases import ADJECTIVES, DEFAULT_NOUN, EVIDENCE, NOUNS, PLAIN_NAME, Phrase, Raw, spelled_out
 from models.transform import Floats
 
-HALF = 0.5
-"""The least contrast, in standard deviations, that backs a word."""
+BACKED = 0.55
+"""The least contrast of a centroid, in standard deviations, that backs a word. What is claimed should be half a one
+among the members, some of whom the margin holds though they are nearer to another centroid."""
 
-LISTED = 0.58
-"""The least contrast of a centroid that is listed beside a name: it is judged by a sample, and the margin holds some
-members who are nearer to another centroid (a contrast of .5 was .44 among CDNOW's members)."""
+LISTED = 0.65
+"""The least contrast that is listed beside a name: it is judged by a sample, and more of them are claimed (at a margin
+of .15 one of .58 was .49 among CDNOW's members)."""
 
-FIRM = 0.52
+FIRM = 0.58
 """The least contrast for a word of a *new* name, so that a centroid that moves a little still backs it."""
 
 LEEWAY = 1.25
@@ -78,7 +79,7 @@ class _Portrait:
     most: bool = False
     """Whether it has the most of MOST."""
 
-    def backs(self, phrase: Phrase, least: float = HALF) -> bool:
+    def backs(self, phrase: Phrase, least: float = BACKED) -> bool:
         return all(
             abs(value) >= least if direction == 0 else value * direction >= least
             for value, direction in ((self.contrasts.get(name, 0.0), sign) for name, sign in phrase.needs)
@@ -231,7 +232,7 @@ def _words(name: str, portrait: _Portrait, plain_words: Mapping[str, str]) -> tu
     """List the contrasts the name stands on, then the other strong ones."""
     claimed = [need for phrase in _reading(name, portrait) or () for need, _ in phrase.needs]
     others = [name for name, _ in _strong(portrait)]
-    backed = [name for name in claimed if abs(portrait.contrasts[name]) >= HALF]
+    backed = [name for name in claimed if abs(portrait.contrasts[name]) >= BACKED]
     strong = dict.fromkeys((*backed, *others))
     return tuple(
         f"{plain_words.get(name, name)[:WORD_LENGTH_MAX]}: {portrait.contrasts[name]:+.1f} sd"

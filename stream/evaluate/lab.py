@@ -48,10 +48,13 @@ class Drifting:
     kind: NDArray[np.int64]
 
 
-def drifting(seed: int, ramp: int, after: int = 8_000) -> Drifting:
-    """Draw STATIONARY customers, then `after` in whom three of six kinds move: at once, or over `ramp` vectors."""
+def drifting(seed: int, ramp: int, after: int = 8_000, moved: float = 1.0) -> Drifting:
+    """Draw STATIONARY customers, then `after` in whom three of six kinds move: at once, or over `ramp` vectors.
+
+    `moved` is how far, as `bed` has it.
+    """
     rng = np.random.default_rng((seed, 99))
-    old, new = bed(STATIONARY + after, 1.0, seed), bed(STATIONARY + after, 1.0, seed, moved=1.0)
+    old, new = bed(STATIONARY + after, 1.0, seed), bed(STATIONARY + after, 1.0, seed, moved=moved)
     since = np.arange(STATIONARY + after) - STATIONARY
     changed = rng.random(len(since)) < np.clip((since + 1) / max(1, ramp), 0.0, 1.0) * (since >= 0)
     vectors = np.where(changed[:, None], new.vectors, old.vectors)

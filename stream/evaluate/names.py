@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from models import cards
-from models.learner.naming import HALF
 from schemas.snapshot import ModelSnapshot, Segment
 from stream.evaluate import events
 from stream.evaluate.lab import CDNOW, DATA, RETAIL
@@ -20,6 +19,8 @@ from stream.settings import load
 
 SPEND = "spend_hl180d"
 SAYING = "high spenders"
+CLAIMED = 0.5
+"""Standard deviations by which members must differ in what is claimed of them."""
 
 
 def names() -> Iterator[dict[str, Any]]:
@@ -53,7 +54,7 @@ def judged(outcome: Outcome, money: Mapping[str, float]) -> dict[str, Any]:
     called = [segment.name for segment in outcome.snapshot.centroids]
     most = max(outcome.snapshot.centroids, key=lambda segment: spends.get(segment.id, -np.inf))
     says = SAYING in most.name or claimed(outcome.snapshot, most).get(SPEND) == 1
-    weak = [(round(z, 2), claim) for z, claim in sorted(claims) if z < HALF]
+    weak = [(round(z, 2), claim) for z, claim in sorted(claims) if z < CLAIMED]
     distinct = len(set(called)) == len(called)
     return {
         "mean_spend": {segment.name: round(spends.get(segment.id, 0.0), 2) for segment in outcome.snapshot.centroids},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ CUSTOMERS, PANEL = 20_000, 2_000
 ARRIVALS = 21_000
 RECOVERED = 1.05
 """Squared error against batch at which a drift is over."""
+FORMED_CHECKS = 4
+"""Months in which CDNOW's cohort is won and forms; the promise was measured on the 425 days after them."""
 
 
 def beds() -> Iterator[Line]:
@@ -94,7 +97,7 @@ def replay() -> Iterator[Line]:
     if not path.is_file():
         yield {"stage": "replay", "file": path.name, "skipped": "no such file: set LIVESEGMENT_DATA"}
         return
-    settings = load(clusters=6, clock="event")
+    settings = load(clock="event")
     outcome = events.run([path], {}, settings, Asked((path.name,), 7), _nobody)
     for check in outcome.checks:
         found = check.comparison
@@ -108,40 +111,65 @@ def replay() -> Iterator[Line]:
             "flips_per_customer_month": round(check.flips / check.customer_months, 4),
             "held": found.inertia_ratio <= 1.02 and found.silhouette_ratio >= 0.96 and found.ours.largest_share <= 0.4,
         }
-    flips = outcome.flips_per_customer_month or 0.0
     elsewhere = float(np.mean([check.held_elsewhere for check in outcome.checks]))
-    yield {
-        "stage": "replay_stability",
-        "flips_per_customer_month": round(flips, 4),
-        "held_elsewhere": round(elsewhere, 4),
-        "held": flips <= 0.15 and elsewhere <= 0.07,
-    }
+    for name, some in (("whole", outcome.checks), (f"after_{FORMED_CHECKS}_months", outcome.checks[FORMED_CHECKS:])):
+        flips = sum(check.flips for check in some) / sum(check.customer_months for check in some)
+        yield {
+            "stage": f"replay_stability_{name}",
+            "flips_per_customer_month": round(flips, 4),
+            "held_elsewhere": round(elsewhere, 4),
+            "held": flips <= 0.15 and elsewhere <= 0.07,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Three of six kinds of customer become others."""
+
+    name: str
+    ramp: int
+    """Vectors over which they do."""
+    moved: float
+    """How far, as `bed` has it."""
+    most: int
+    """Vectors after which it should be over."""
+    ahead: bool
+    """Whether it is measured on the customers of the ramp's end all the while, else on those there are by then."""
+
+
+CHANGES = (
+    Change("abrupt", 1, 1.0, 1_000, ahead=True),
+    Change("gradual", 8_000, 0.25, 4_500, ahead=True),
+    Change("gradual_large", 8_000, 1.0, 4_500, ahead=False),
+)
+"""A quarter of the way is what River's KMeans alone, in steps of .005 and .002, is as long in following as in the
+reference that the promise comes from. Of customers who go all of it no six centroids can know beforehand."""
 
 
 def drift() -> Iterator[Line]:
     """Three of six kinds of customer change: how soon the segments are as good as batch again, and whose ids stay."""
     settings = load(clusters=6)
-    for name, ramp, most in (("abrupt", 1, 1_000), ("gradual", 8_000, 4_500)):
+    for change in CHANGES:
         for seed in SEEDS:
-            yield _drift(settings, name, ramp, most, seed)
+            yield _drift(settings, change, seed)
 
 
-def _drift(settings: Settings, name: str, ramp: int, most: int, seed: int) -> Line:
-    after = 4_000 if ramp == 1 else ramp + 2_000
-    made = lab.drifting(seed, ramp, after)
+def _drift(settings: Settings, change: Change, seed: int) -> Line:
+    after = 4_000 if change.ramp == 1 else change.ramp + 2_000
+    made = lab.drifting(seed, change.ramp, after, change.moved)
     columns = Columns(FEATURES, made.vectors[:1000])
     given = columns.given(made.vectors)
     school = _taught(settings, made.vectors[: lab.STATIONARY], seed)
     before = _ids_of(school, given[: lab.STATIONARY][-4000:])
-    old, new = (columns.given(bed(6_000, 1.0, seed + 1000, moved=moved).vectors) for moved in (0.0, 1.0))
+    old, new = (columns.given(bed(6_000, 1.0, seed + 1000, moved=moved).vectors) for moved in (0.0, change.moved))
     luck = np.random.default_rng(seed).random(len(new))
     worse, excess = -1, []
     for start in range(lab.STATIONARY, len(given), SLICE):
         school.teach(given[start : start + SLICE], start)
         school.publish(start)
         since = start + SLICE - lab.STATIONARY
-        # On customers as they are by now: of those at the ramp's end no six centroids can know beforehand.
-        excess.append(_excess(school, np.where((luck < since / ramp)[:, None], new, old), seed))
+        share = 1.0 if change.ahead else since / change.ramp
+        excess.append(_excess(school, np.where((luck < share)[:, None], new, old), seed))
         if excess[-1] > RECOVERED:
             worse = since
     after_ids = _ids_of(school, given[: lab.STATIONARY][-4000:])
@@ -150,14 +178,14 @@ def _drift(settings: Settings, name: str, ramp: int, most: int, seed: int) -> Li
     kept = all(_mode(before[kind == one]) == _mode(after_ids[kind == one]) for one in stayed)
     recovery = max(worse, 0)
     return {
-        "stage": f"drift_{name}",
+        "stage": f"drift_{change.name}",
         "seed": seed,
         "recovered_after": recovery,
         "slices_off": sum(one > RECOVERED for one in excess),
         "slices": len(excess),
         "ids_of_unmoved_kinds_kept": kept,
         "alarms": school.learner.counts["alarms"],
-        "held": recovery <= most and kept,
+        "held": recovery <= change.most and kept,
     }
 
 

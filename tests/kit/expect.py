@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.learner.naming import HALF
 from schemas.record import SegmentRecord
 from schemas.redis_keys import segment_key
+from stream.evaluate.names import CLAIMED
 from stream.partition import publish
 from tests.kit.job import FEATURE_COLUMNS, Job
 
@@ -75,7 +75,7 @@ def expect_segments_are_told(job: Job, customers: list[str], livesegment: Callab
         assert [line.strip() for line in contrasts] == [
             f"{each['z']:+.1f} sd  {each['words']}" for each in segment["contrasts"]
         ]
-        assert all(abs(each["z"]) >= HALF and each["words"] in sentence for each in segment["contrasts"])
+        assert all(abs(each["z"]) >= CLAIMED and each["words"] in sentence for each in segment["contrasts"])
     assert any(segment["contrasts"] for segment in found)
     return [segment["id"] for segment in found]
 

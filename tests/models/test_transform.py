@@ -77,3 +77,23 @@ def test_a_vector_alone_and_in_a_batch_scale_to_the_same_bits(order: str) -> Non
 def test_a_scaler_refuses_to_be_measured_on_nothing_or_on_undefined_values(vectors: np.ndarray) -> None:
     with pytest.raises(ValueError, match="scaler"):
         Transform.fit(vectors)
+
+
+def test_features_that_say_the_same_share_one_vote() -> None:
+    rng = np.random.default_rng(1)
+    once, other = rng.lognormal(2, 0.5, (2, 4_000))
+    alone = Transform.fit(np.column_stack((once, other)))
+    twice = Transform.fit(np.column_stack((once, once, other)))
+    assert twice.scale == pytest.approx(alone.scale[[0, 0, 1]] * [np.sqrt(2), np.sqrt(2), 1], rel=1e-6)
+    vectors = rng.lognormal(2, 0.5, (9, 2))
+    apart = np.square(np.diff(alone.apply(vectors), axis=0)).sum(axis=1)
+    assert np.square(np.diff(twice.apply(vectors[:, [0, 0, 1]]), axis=0)).sum(axis=1) == pytest.approx(apart, rel=1e-4)
+
+
+def test_features_that_merely_go_together_keep_their_votes() -> None:
+    rng = np.random.default_rng(2)
+    shared, own, another = rng.normal(size=(3, 4_000))
+    # A correlation of .7.
+    vectors = np.exp(np.column_stack((shared + 0.65 * own, shared + 0.65 * another)))
+    plain_deviation = np.log1p(vectors).std(axis=0)
+    assert Transform.fit(vectors).scale == pytest.approx(plain_deviation, rel=0.05)

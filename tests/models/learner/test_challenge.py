@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.learner.challenge import challenge
+from models.learner.challenge import Mood, _turns_over, challenge
 from models.learner.config import LearnerConfig
 from models.learner.kmeans import lloyd
 from models.learner.learner import Learner
@@ -68,3 +68,24 @@ def test_a_young_model_loses_to_a_tied_one_of_clearly_better_silhouette_and_a_se
     assert work.mood == "young"
     young, settled = (replace(work, mood=mood).run() for mood in ("young", "settled"))
     assert (young.seeding is None, young.refined, settled.seeding) == (False, False, None)
+
+
+@pytest.mark.parametrize(
+    ("share", "errors", "wins"),
+    [
+        (0.02, 1.5, set()),
+        (0.02, 3.0, {"settled", "alarmed"}),
+        (0.05, 1.5, {"settled"}),
+        (0.05, 0.5, set()),
+        (0.004, 3.0, set()),
+    ],
+)
+def test_fresh_centroids_turn_a_model_over_that_holds_only_where_they_are_surely_or_much_better(
+    share: float, errors: float, wins: set[Mood]
+) -> None:
+    """`share` of the squared error is saved, so many standard `errors` from nothing."""
+    sign = np.resize([1.0, -1.0], 1_000)
+    continued = np.full(1_000, 1.0)
+    anew = continued - share - sign * share / errors * np.sqrt(1_000)
+    moods: tuple[Mood, ...] = ("settled", "alarmed")
+    assert {mood for mood in moods if _turns_over(continued, anew, mood)} == wins

@@ -14,7 +14,7 @@ import pytest
 
 from models.learner.clusterer import CLUSTERERS, Clusterer
 from models.learner.config import LearnerConfig
-from models.learner.kmeans import lloyd, squared_distances
+from models.learner.kmeans import lloyd, plus_plus, squared_distances
 from models.learner.learner import Learner
 from models.learner.microclusters import MICRO_CLUSTERS, MicroClusters
 from models.learner.seeding import seed
@@ -37,7 +37,7 @@ def points(shop: Callable) -> Floats:
 
 @pytest.fixture
 def begin(name: str, points: Floats) -> Callable[[], Clusterer]:
-    centroids, labels, _ = lloyd(points[:1_000], points[:6])
+    centroids, labels, _ = lloyd(points[:1_000], plus_plus(points[:1_000], 6, np.random.default_rng(1)))
     weights = np.bincount(labels, minlength=6).astype(np.float64)
     return lambda: CLUSTERERS[name](centroids, weights, 0.005)
 

@@ -153,6 +153,15 @@ def test_a_restarted_learner_goes_on_with_the_same_ids_names_and_centroids(shop:
         assert new.share == pytest.approx(old.share)
 
 
+def test_a_restarted_learner_says_of_its_segments_what_was_said_before(shop: Callable, taught: Learner) -> None:
+    snapshot = taught.snapshot(7_000)
+    again = reborn(taught, snapshot)
+    again.add(shop(10, 6).vectors, 8_000)
+    copy = again.snapshot(8_000)
+    for new, old in zip(copy.centroids, snapshot.centroids, strict=True):
+        assert (new.name, new.words, new.contrasts) == (old.name, old.words, old.contrasts)
+
+
 def test_a_restarted_learner_learns_on_as_if_it_had_never_stopped(shop: Callable, taught: Learner) -> None:
     taught.add(shop(BLOCK - 4_000 % BLOCK, 6).vectors, 0)
     again = reborn(taught, taught.snapshot(7_000))
@@ -186,7 +195,9 @@ def test_ids_follow_the_same_customers_though_a_new_kind_of_them_moved_the_scale
     rng = np.random.default_rng(1)
 
     def customers(*logs: float) -> np.ndarray:
-        return np.expm1(np.repeat(logs, 300)[:, None] + rng.uniform(0, 0.3, (300 * len(logs), 2)))
+        # Views that go up and down: as often as orders they would be another count of them.
+        both = np.array([logs, [3.0, 1.0] * (len(logs) // 2) + [3.0] * (len(logs) % 2)]).T
+        return np.expm1(np.repeat(both, 300, axis=0) + rng.uniform(0, 0.3, (300 * len(logs), 2)))
 
     def places(learner: Learner) -> dict[int, float]:
         snapshot = learner.snapshot(0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.catalogue import MODEL_FEATURES
-from models.learner.naming import HALF, NAME_LENGTH_MAX, Named, _Portrait, _reading, contrasts, name_all
+from models.learner.naming import BACKED, NAME_LENGTH_MAX, Named, _Portrait, _reading, contrasts, name_all
 from models.learner.phrases import ADJECTIVES, NOUNS, PLAIN_NAME, spelled_out
 
 FEATURES = MODEL_FEATURES
@@ -36,16 +36,16 @@ def test_people_recognise_their_segments() -> None:
 
 def test_a_segment_without_a_contrast_is_plainly_average() -> None:
     assert only_name() == PLAIN_NAME
-    assert only_name(spend_hl180d=0.49, days_since_seen=-0.49) == PLAIN_NAME
-    assert only_name(spend_hl180d=0.51) != PLAIN_NAME
+    assert only_name(spend_hl180d=BACKED - 0.01, days_since_seen=0.01 - BACKED) == PLAIN_NAME
+    assert only_name(spend_hl180d=BACKED + 0.01) != PLAIN_NAME
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("feature", FEATURES)
 def test_whatever_stands_out_alone_makes_a_name(feature: str, sign: int) -> None:
-    found = name({feature: sign * HALF})[0]
+    found = name({feature: sign * BACKED})[0]
     assert not found.name.startswith(PLAIN_NAME)
-    assert found.words == (f"{feature}: {sign * HALF:+.1f} sd",)
+    assert found.words == (f"{feature}: {sign * BACKED:+.1f} sd",)
 
 
 def test_two_average_segments_are_still_told_apart() -> None:
@@ -70,7 +70,7 @@ def test_the_segment_that_spends_most_says_so_whatever_else_stands_out() -> None
     next_to = {"spend_hl180d": 0.9, "orders_hl180d": 1.1}
     names = [named.name for named in name(next_to, most, old=[None, "recent repeat buyers"])]
     assert "high spenders" in names[1]
-    assert "high spenders" in only_name(spend_hl180d=0.5, views_hl30d=3.0, orders_hl30d=2.0)
+    assert "high spenders" in only_name(spend_hl180d=BACKED, views_hl30d=3.0, orders_hl30d=2.0)
 
 
 def test_who_spends_most_keeps_a_name_that_says_so() -> None:
@@ -110,8 +110,8 @@ def test_names_are_distinct_short_and_every_word_is_backed(rows: list[list[float
         phrases = _reading(named.name, portrait)
         assert phrases is not None
         claims = [need for phrase in phrases for need in phrase.needs]
-        assert all(abs(values[feature]) >= HALF and values[feature] * sign >= 0 for feature, sign in claims)
-        assert bool(claims) == (max(map(abs, values.values())) >= HALF)
+        assert all(abs(values[feature]) >= BACKED and values[feature] * sign >= 0 for feature, sign in claims)
+        assert bool(claims) == (max(map(abs, values.values())) >= BACKED)
         listed = [word.split(":")[0] for word in named.words]
         assert {feature for feature, _ in claims} <= set(listed)
 
