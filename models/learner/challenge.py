@@ -98,14 +98,15 @@ def challenge(
     refined = _finished(scaled, scale, serving)
     continued, anew = (_errors(scaled, some.centroids) for some in (refined, fresh))
     flattery = FLATTERY * len(centroids) / len(vectors)
-    gains = [_gain(held, some) - flattery for some in (continued, anew)]
+    saved = [_gain(held, some) for some in (continued, anew)]
+    gains = [each - flattery for each in saved]
     between = _gain(continued, anew)
     whole = fresh.k == len(centroids)
     frail = mood == "young" or gains[0] >= BROKEN
     turned = between >= YOUNG_GAIN if frail else _turns_over(continued, anew, mood)
     if whole and gains[1] >= REFINED_GAIN and turned:
         return Challenge("fresh", fresh, gains[1])
-    tied = mood == "young" and whole and min(between, _gain(held, anew)) >= -TIE
+    tied = mood == "young" and whole and min(between, saved[1]) >= -TIE
     if tied and _clearer(scaled, refined.centroids, fresh.centroids, rng):
         return Challenge("fresh", fresh, gains[1])
     if gains[0] >= REFINED_GAIN:

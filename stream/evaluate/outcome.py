@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,8 +63,7 @@ class Outcome:
     @property
     def flips_per_customer_month(self) -> float | None:
         """Moves a customer makes in a month; None where there is no time."""
-        months = sum(check.customer_months for check in self.checks)
-        return sum(check.flips for check in self.checks) / months if months else None
+        return flips_per_customer_month(self.checks)
 
     def cards(self) -> list[dict[str, Any]]:
         """One card a segment, largest first: what a person reads."""
@@ -80,6 +80,12 @@ class Outcome:
             for segment in self.snapshot.centroids
         ]
         return sorted(found, key=lambda card: (-card["size"], card["id"]))
+
+
+def flips_per_customer_month(checks: Sequence[Check]) -> float | None:
+    """Count the moves a customer makes in a month of the time of some checks; None where that is none."""
+    months = sum(check.customer_months for check in checks)
+    return sum(check.flips for check in checks) / months if months else None
 
 
 def rows_of(ids: NDArray[np.int64], segments: NDArray[np.int64]) -> Labels:

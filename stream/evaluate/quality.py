@@ -22,6 +22,7 @@ from models.transform import Floats
 from stream.evaluate import customers, events, lab, names, vectors
 from stream.evaluate.beds import FEATURES, NOISES, bed
 from stream.evaluate.costs import costs
+from stream.evaluate.outcome import flips_per_customer_month
 from stream.evaluate.school import SLICE, School
 from stream.evaluate.scores import batch_labels
 from stream.evaluate.vectors import Asked, Columns, Given
@@ -113,7 +114,7 @@ def replay() -> Iterator[Line]:
         }
     elsewhere = float(np.mean([check.held_elsewhere for check in outcome.checks]))
     for name, some in (("whole", outcome.checks), (f"after_{FORMED_CHECKS}_months", outcome.checks[FORMED_CHECKS:])):
-        flips = sum(check.flips for check in some) / sum(check.customer_months for check in some)
+        flips = flips_per_customer_month(some) or 0.0
         yield {
             "stage": f"replay_stability_{name}",
             "flips_per_customer_month": round(flips, 4),

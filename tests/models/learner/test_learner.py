@@ -196,7 +196,7 @@ def test_ids_follow_the_same_customers_though_a_new_kind_of_them_moved_the_scale
 
     def customers(*logs: float) -> np.ndarray:
         # Views that go up and down: as often as orders they would be another count of them.
-        both = np.array([logs, [3.0, 1.0] * (len(logs) // 2) + [3.0] * (len(logs) % 2)]).T
+        both = np.column_stack((logs, np.resize([3.0, 1.0], len(logs))))
         return np.expm1(np.repeat(both, 300, axis=0) + rng.uniform(0, 0.3, (300 * len(logs), 2)))
 
     def places(learner: Learner) -> dict[int, float]:
