@@ -39,14 +39,31 @@ class Agenda:
         self.segments.advance(slots, int(now_ms))
 
     def plan(
-        self, slots: Slots, rows: Floats, now_ms: float, model: Model | None, yardsticks: Yardsticks | None
+        self,
+        slots: Slots,
+        rows: Floats,
+        vectors: Floats | None,
+        now_ms: float,
+        *,
+        model: Model | None,
+        yardsticks: Yardsticks | None,
     ) -> None:
-        """Take in customers who were judged because time passed."""
+        """Take in customers who were judged by `model` because time passed or a model came; `vectors` are theirs."""
         self.carts.set(slots, reminders.due(rows, self.timers))
-        if model is None:
+        if model is None or vectors is None:
             self.segments.set(slots, np.full(len(slots), NEVER))
         else:
-            times = horizon.looks(rows, now_ms, model, yardsticks, self._rules, period_ms=self._period_ms)
+            planned_ms = self.segments.times(slots).astype(np.float64)
+            times = horizon.looks(
+                rows,
+                vectors,
+                now_ms,
+                model=model,
+                yardsticks=yardsticks,
+                rules=self._rules,
+                period_ms=self._period_ms,
+                planned_ms=planned_ms,
+            )
             self.segments.set(slots, _whole(times))
 
     def forget(self, slot: int, last: int, now_ms: float) -> None:

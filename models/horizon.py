@@ -10,6 +10,8 @@ move.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ from models.assign import LEAST, Ids, Model
 from models.columns import COL
 from models.compiled import compiled
 from models.judge import Rules
-from models.standing import Yardsticks, standings
+from models.standing import CHANCES, Yardsticks, standings
 from models.transform import Floats
 
 STEPS = 13
@@ -31,42 +33,76 @@ SURE = 1e-6
 
 
 def looks(
-    rows: Floats, now_ms: float, model: Model, yardsticks: Yardsticks | None, rules: Rules, *, period_ms: float
+    rows: Floats,
+    vectors: Floats,
+    now_ms: float,
+    *,
+    model: Model,
+    yardsticks: Yardsticks | None,
+    rules: Rules,
+    period_ms: float,
+    planned_ms: Floats,
 ) -> Floats:
-    """(T,) when to look next at customers who were judged at `now_ms`, given their rows (T, WIDTH); milliseconds."""
+    """(T,) when to look next at customers who were judged at `now_ms`, given their rows (T, WIDTH); milliseconds.
+
+    `vectors` (T, F): their features at `now_ms`. `planned_ms` (T,): when they were to be looked at by what was known
+    before. Where nothing moves until then it stays so: a new model is seldom far from the one before, and one question
+    is a fraction of a search. A time that is past, or beyond the ladder, says nothing.
+    """
     ladder: Floats = period_ms * np.power(FACTOR, np.arange(STEPS, dtype=np.float64))
-    start = model.transform.apply(features.of_rows(rows, now_ms))
     held = model.row_of.take(rows[:, COL.segment].astype(np.int64) + 1, mode="clip")
-    # Who was just here may be back soon: at first one probe, as far ahead as they were silent, is enough for most.
-    silent_ms = now_ms - rows[:, COL.last_seen]
-    low, high = np.full(len(rows), -1), np.clip(np.searchsorted(ladder, silent_ms), FIRST, STEPS - 1)
-    probed, searching = high.copy(), np.arange(len(rows))
-    while searching.size:
-        some, steps = rows[searching], probed[searching]
-        ends = model.transform.apply(features.of_rows(some, now_ms + ladder[steps]))
-        safe = _leads(start[searching], ends, model.centroids, held[searching], 1.0 - rules.margin) > SURE
-        if yardsticks is not None:
-            safe &= _stays(some, yardsticks, now_ms, ladder, steps)
-        low[searching[safe]] = steps[safe]
-        high[searching[~safe]] = steps[~safe] - 1
-        searching = searching[low[searching] < high[searching]]
-        probed[searching] = (low[searching] + high[searching] + 1) // 2
-    next_ms: Floats = now_ms + ladder[np.maximum(low, 0)]
+    outlook = _Outlook(rows, now_ms, model, yardsticks, 1.0 - rules.margin, model.transform.apply(vectors), held)
+    asked = np.flatnonzero((planned_ms >= now_ms + period_ms) & (planned_ms <= now_ms + ladder[-1]))
+    kept = asked[outlook.calm(asked, planned_ms[asked])]
+    looks_at = planned_ms.copy()
+    searching = np.delete(np.arange(len(rows)), kept)
+    low = _farthest(outlook, searching, ladder)
     # Where only the dwell time holds a customer there is nothing to see before its end.
-    looks_at: Floats = np.where(low < 0, np.maximum(next_ms, rows[:, COL.since] + rules.dwell_ms), next_ms)
+    dwelt_ms = np.where(low < 0, rows[searching, COL.since] + rules.dwell_ms, now_ms)
+    looks_at[searching] = np.maximum(now_ms + ladder[np.maximum(low, 0)], dwelt_ms)
     return looks_at
 
 
-def _stays(
-    rows: Floats, yardsticks: Yardsticks, now_ms: float, ladder: Floats, steps: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """(T,) whether the standing a step of the ladder from now is the present one; a stage once left never returns."""
-    stays = np.empty(len(rows), np.bool_)
-    before = standings(rows, yardsticks, now_ms)
-    for step in np.unique(steps).tolist():
-        which = steps == step
-        stays[which] = standings(rows[which], yardsticks, now_ms + ladder[step]) == before[which]
-    return stays
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """Customers who were judged, and what they were judged by: answers whether all stays as it is until some time."""
+
+    rows: Floats
+    now_ms: float
+    model: Model
+    yardsticks: Yardsticks | None
+    factor: float
+    start: Floats
+    """(T, F) scaled vectors at `now_ms`."""
+    held: Ids
+    """(T,) rows of the segments they are in."""
+
+    def calm(self, which: NDArray[np.intp], until_ms: Floats) -> NDArray[np.bool_]:
+        """(n,) whether nothing moves, for the customers at n rising positions, each until a time of its own."""
+        # Most often it is everybody, and rows are wide.
+        rows = self.rows if len(which) == len(self.rows) else self.rows[which]
+        ends = self.model.transform.apply(features.of_rows(rows, until_ms))
+        calm = _leads(self.start[which], ends, self.model.centroids, self.held[which], self.factor) > SURE
+        if self.yardsticks is not None:
+            # A stage of the lifecycle once left never returns.
+            calm &= standings(rows, self.yardsticks, until_ms) == rows[:, COL.standing] % CHANCES
+        return calm
+
+
+def _farthest(outlook: _Outlook, which: NDArray[np.intp], ladder: Floats) -> NDArray[np.int64]:
+    """(n,) the last step of the ladder until which nothing moves, for the customers at n positions; -1 for none."""
+    # Who was just here may be back soon: at first one probe, as far ahead as they were silent, is enough for most.
+    silent_ms = outlook.now_ms - outlook.rows[which, COL.last_seen]
+    low, high = np.full(len(which), -1), np.clip(np.searchsorted(ladder, silent_ms), FIRST, STEPS - 1)
+    probed, searching = high.copy(), np.arange(len(which))
+    while searching.size:
+        steps = probed[searching]
+        calm = outlook.calm(which[searching], outlook.now_ms + ladder[steps])
+        low[searching[calm]] = steps[calm]
+        high[searching[~calm]] = steps[~calm] - 1
+        searching = searching[low[searching] < high[searching]]
+        probed[searching] = (low[searching] + high[searching] + 1) // 2
+    return low
 
 
 @compiled

@@ -59,10 +59,11 @@ class Yardsticks:
         return cls(np.array(base.last_order_at), np.array(base.orders), np.array(base.money_minor), base.gap_ms)
 
 
-def standings(rows: Floats, yardsticks: Yardsticks, now_ms: float) -> Floats:
-    """(T,) standings at `now_ms` of customers given their rows (T, WIDTH)."""
-    y = yardsticks
-    return _standings(np.ascontiguousarray(rows), y.last_order_at, y.orders, y.money_minor, y.gap_ms, float(now_ms))
+def standings(rows: Floats, yardsticks: Yardsticks, now_ms: float | Floats) -> Floats:
+    """(T,) standings of customers given their rows (T, WIDTH); `now_ms` may be (T,), a time for each."""
+    y, times = yardsticks, np.empty(len(rows))
+    times[:] = now_ms
+    return _standings(np.ascontiguousarray(rows), y.last_order_at, y.orders, y.money_minor, y.gap_ms, times)
 
 
 def spelled(standing: int) -> tuple[str | None, str | None]:
@@ -90,7 +91,7 @@ def profiles(rows: Floats) -> Floats:
 
 @compiled
 def _standings(  # noqa: PLR0917 (compiled code takes arrays one by one)
-    rows: Floats, last_order_at: Floats, orders: Floats, money_minor: Floats, gap_ms: float, now_ms: float
+    rows: Floats, last_order_at: Floats, orders: Floats, money_minor: Floats, gap_ms: float, times_ms: Floats
 ) -> Floats:
     found = np.zeros(len(rows))
     for at in range(len(rows)):
@@ -103,7 +104,7 @@ def _standings(  # noqa: PLR0917 (compiled code takes arrays one by one)
                 + _score(money, money_minor)
             )
         if gap_ms > 0:
-            found[at] += _STAGE * _stage(customer, gap_ms, orders, now_ms)
+            found[at] += _STAGE * _stage(customer, gap_ms, orders, times_ms[at])
     return found
 
 

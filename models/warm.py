@@ -46,10 +46,10 @@ def warm() -> None:
     )
     held = np.zeros(len(vectors), np.int64)
     assign(model, vectors, held, rows[:, 0], float(_NOW_MS), margin=0.1, dwell_ms=0.0)
-    _let_time_pass(table, rows, model)
+    _let_time_pass(table, rows, vectors, model)
 
 
-def _let_time_pass(table: CustomerTable, rows: NDArray[np.float64], model: Model) -> None:
+def _let_time_pass(table: CustomerTable, rows: NDArray[np.float64], vectors: NDArray[np.float64], model: Model) -> None:
     edges = np.zeros(4)
     yardsticks = Yardsticks(edges, edges, edges, 1.0)
     standings(rows, yardsticks, float(_NOW_MS))
@@ -57,7 +57,7 @@ def _let_time_pass(table: CustomerTable, rows: NDArray[np.float64], model: Model
     slots, later_ms = np.arange(len(rows)), _NOW_MS + 10
     agenda = Agenda(timers, Rules(0.1, 0.0), 1.0)
     agenda.note(slots, rows, _NOW_MS)
-    agenda.plan(slots, rows, _NOW_MS, model, yardsticks)
+    agenda.plan(slots, rows, vectors, _NOW_MS, model=model, yardsticks=yardsticks)
     agenda.take(later_ms)
     reminders.states(rows, later_ms, timers)
     reminders.settle(rows, np.zeros(len(rows), np.bool_))

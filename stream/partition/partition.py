@@ -152,8 +152,6 @@ class Partition(Viewed):
                 judged = self.judge(slots, "model")
                 busy_s = time.monotonic() - began
                 await self.publish(slots, judged)
-                # At once: the next sweep would have to look at everybody again.
-                self.plan(slots)
                 self.shared.metrics.published(judged)
                 moved += len(judged.moved)
                 self._judge_from = start + JUDGED
@@ -171,10 +169,6 @@ class Partition(Viewed):
     ) -> Judged:
         """Judge the customers at sorted slots for another reason than their events; all else as in `_judge`."""
         return self._judge(slots, self.table.gather(slots), reason, forced=forced, until_ms=until_ms)
-
-    def plan(self, slots: NDArray[np.int64]) -> None:
-        """Say when time alone may next change these customers, who were judged just now."""
-        self.agenda.plan(slots, self.table.gather(slots), self.now_ms, self.model, self.yardsticks)
 
     async def expect_everybody(self) -> None:
         """Make the agenda anew, from rows."""
@@ -319,7 +313,11 @@ class Partition(Viewed):
         if len(kept):
             self.table.scatter(slots[kept], said[kept])
             self.table.mark_dirty(slots[kept])
-        self.agenda.note(slots, said, now_ms)
+        if applied is not None:
+            self.agenda.note(slots, said, now_ms)
+        else:
+            # At once: the next sweep would have to look at them again.
+            self.agenda.plan(slots, said, vectors, now_ms, model=self.model, yardsticks=self.yardsticks)
         return judged
 
     async def _send(self, changes: list[tuple[bytes, bytes]], told: list[tuple[bytes, bytes]]) -> None:

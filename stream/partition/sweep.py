@@ -138,7 +138,7 @@ class Sweep:
         return looks
 
     async def _pass(self, slots: NDArray[np.int64], now_ms: int) -> None:
-        """Judge some customers because time passed, publish what changed, and plan when to look again.
+        """Judge some customers because time passed, and publish what changed.
 
         `now_ms`: when they were taken from the agenda. A reminder that fell due since then waits behind those that were
         due before it; so does one whose customer has an event, or a new model, first.
@@ -146,6 +146,5 @@ class Sweep:
         partition, slots = self._partition, np.sort(slots)
         judged = partition.judge(slots, "time", until_ms=now_ms)
         await partition.publish(slots, judged)
-        partition.plan(slots)
         partition.shared.metrics.published(judged)
         hit("swept")

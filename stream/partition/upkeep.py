@@ -58,7 +58,6 @@ class Upkeep:
             self._refresh_due -= slots.size
             judged = partition.judge(slots, "time", forced=np.ones(len(slots), np.bool_))
             await partition.publish(slots, judged)
-            partition.plan(slots)
         partition.shared.metrics.published(judged)
         partition.shared.metrics.count("records_refreshed", len(slots))
 

@@ -36,13 +36,13 @@ def test_without_a_model_no_segment_is_looked_at_again() -> None:
     agenda = Agenda(timers(), RULES, 1_000.0)
     agenda.note(np.arange(2), rows(0, 0), NOW_MS)
     assert len(agenda.take(int(NOW_MS))) == 2
-    agenda.plan(np.arange(2), rows(0, 0), NOW_MS, None, None)
+    agenda.plan(np.arange(2), rows(0, 0), None, NOW_MS, model=None, yardsticks=None)
     assert agenda.segments.times(np.arange(2)).tolist() == [NEVER, NEVER]
 
 
 def test_who_is_in_no_segment_yet_is_looked_at_in_every_sweep(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     agenda = Agenda(timers(), RULES, 1_000.0)
     monkeypatch.setattr("models.features.of_rows", lambda said, _now: said[:, [COL.events]])
-    agenda.plan(np.arange(1), rows(0), NOW_MS, model(), None)
+    agenda.plan(np.arange(1), rows(0), np.zeros((1, 1)), NOW_MS, model=model(), yardsticks=None)
     assert agenda.take(int(NOW_MS) + 999).tolist() == []
     assert agenda.take(int(NOW_MS) + 1_000).tolist() == [0]

@@ -65,7 +65,7 @@ def test_a_warm_process_compiles_nothing_for_its_events() -> None:
     timers = load().cart_timers
     agenda = Agenda(timers, Rules(0.1, 0.0), 1_000.0)
     agenda.note(slots, rows, now_ms)
-    agenda.plan(slots, rows, now_ms, None, None)
+    agenda.plan(slots, rows, None, now_ms, model=None, yardsticks=None)
     agenda.take(now_ms + DAY)
     reminders.states(rows, now_ms, timers)
     reminders.settle(rows, np.zeros(2, np.bool_))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import features, horizon
-from models.assign import assign
+from models.assign import Model, assign
 from models.catalogue import MODEL_FEATURES
 from models.columns import COL
 from models.judge import Rules
@@ -22,9 +22,12 @@ PERIOD = 1_000.0
 
 
 @settings(max_examples=60)
-@given(histories(span=9 * DAY), st.integers(1, 5), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
+@given(
+    histories(span=9 * DAY), st.integers(1, 5), st.floats(0.0, 0.5), st.floats(0.0, 1.0),
+    st.sampled_from([-1.0, 0.01, 0.5, 3.0, 20.0, 150.0, 1e9]),
+)  # fmt: skip
 def test_nothing_moves_before_the_time_to_look_again(
-    history: list[Event], version: int, margin: float, dwell_days: float
+    history: list[Event], version: int, margin: float, dwell_days: float, planned_days: float
 ) -> None:
     served, _ = model(version)
     rules = Rules(margin=margin, dwell_ms=dwell_days * DAY)
@@ -46,8 +49,12 @@ def test_nothing_moves_before_the_time_to_look_again(
         return np.array(one), np.array(stand)
 
     rows[:, COL.segment], before = at(np.full(len(rows), now))
-    rows[:, COL.since] = now
-    looks = horizon.looks(rows, now, served, YARDSTICKS, rules, period_ms=PERIOD)
+    rows[:, COL.since], rows[:, COL.standing] = now, before
+    planned = np.full(len(rows), now + planned_days * DAY)
+    vectors = features.of_rows(rows, now)
+    looks = horizon.looks(
+        rows, vectors, now, model=served, yardsticks=YARDSTICKS, rules=rules, period_ms=PERIOD, planned_ms=planned
+    )
     assert (looks >= now + PERIOD).all()
     for share in (0.001, 0.2, 0.5, 0.9, 0.999):
         # A look is never later than the sweep after the last moment at which all was sure.
@@ -76,5 +83,27 @@ def test_who_is_in_no_segment_of_the_model_is_looked_at_next_time() -> None:
     served, _ = model(1)
     table = applied([[Event("a", START, kind=0, id=1)]]).table  # type: ignore[arg-type]
     rows = table.gather(np.arange(1))
-    looks = horizon.looks(rows, float(START), served, None, Rules(margin=0.0, dwell_ms=0.0), period_ms=PERIOD)
-    assert looks.tolist() == [START + PERIOD]
+    assert looks(rows, served, PERIOD) == START + PERIOD
+
+
+def test_a_time_at_which_all_is_still_as_it_was_stays_the_time_to_look() -> None:
+    served, _ = model(1)
+    rows = applied([[Event("a", START, kind=0, id=1)]]).table.gather(np.arange(1))
+    rows[:, COL.segment] = served.ids[served.nearest(features.of_rows(rows, float(START)))]
+    rows[:, COL.standing] = standings(rows, YARDSTICKS, float(START))
+    searched = looks(rows, served, 0.0)
+    # Off the ladder, so that no search would find it.
+    sooner = 0.7 * (searched - START)
+    assert sooner > PERIOD
+    assert looks(rows, served, sooner) == START + sooner
+    # By then they have long lapsed.
+    assert looks(rows, served, 150.0 * DAY) == searched
+
+
+def looks(rows: np.ndarray, served: Model, planned: float) -> float:
+    vectors, rules, planned_ms = features.of_rows(rows, float(START)), Rules(0.0, 0.0), np.array([START + planned])
+    found = horizon.looks(
+        rows, vectors, float(START),
+        model=served, yardsticks=YARDSTICKS, rules=rules, period_ms=PERIOD, planned_ms=planned_ms,
+    )  # fmt: skip
+    return float(found[0])
