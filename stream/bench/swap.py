@@ -27,11 +27,11 @@ RATE_PER_S = 2_000
 CUSTOMERS = 20_000
 EVENTS = 200_000
 """Of the month before, in which all customers are met and a model is learnt."""
-ROUNDS = 4
+ROUNDS = 8
 WINDOW_S = 12
 SWAPS = 4
 """In a window, evenly, the first at its beginning: the last one's work ends within it too."""
-WARM_UP_S, SETTLE_S, READ_S = 10, 3, 5
+WARM_UP_S, SETTLE_S, READ_S = 30, 3, 5
 LEARN_S = 60
 JITTER = 0.1
 """How far a centroid is moved, standard deviations of a feature: two variations are .14 apart, and the nearest two of
