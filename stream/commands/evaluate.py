@@ -37,7 +37,10 @@ def command(
     k: Annotated[int | None, typer.Option("--k", min=2, max=64, help="Number of segments.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the learner.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="OUT.jsonl", help="Write every customer's segment and transformed vector.")
+        Path | None,
+        typer.Option(
+            metavar="OUT.jsonl", help="Write every customer's segment, lifecycle, RFM scores and transformed vector."
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="OUT.html", help="Write the report with pictures, one page by itself.")

@@ -20,7 +20,8 @@ from models.catalogue import MODEL_FEATURES
 from models.clock import StreamClock
 from models.columns import CustomerTable
 from models.learner.panel import Sightings
-from models.standing import profiles
+from models.standing import Yardsticks, profiles, standings
+from schemas.standing import CustomerBase
 from stream.decode import Decoder, Portion
 from stream.errors import WrongUsage
 from stream.evaluate.outcome import Check, Outcome, rows_of
@@ -117,6 +118,13 @@ class Shop:
         keys = np.array([*text_hashes(self.table.ids[slot] for slot in slots.tolist())], np.uint64) >> KEY_SHIFT
         return Sightings(keys, features.of_rows(rows, now_ms), profiles(rows))
 
+    def standings(self, base: CustomerBase | None) -> NDArray[np.int64] | None:
+        """(N,) lifecycles and RFM scores of everybody now; None where nothing is known to measure them by."""
+        yardsticks = Yardsticks.of(base)
+        if yardsticks is None:
+            return None
+        return standings(self.table.gather(self.everybody), yardsticks, self.now_ms).astype(np.int64)
+
     def judge(self, model: Model, slots: NDArray[np.int64]) -> None:
         """Judge the customers at sorted slots, as a worker would."""
         for start in range(0, len(slots), CHUNK):
@@ -167,8 +175,7 @@ def run(
         school.teach(shop.vectors(sweep.next(count, len(shop.table))), shop.now_ms, len(shop.table))
         if shop.now_ms >= met_ms + MEET_MS:
             met_ms = shop.now_ms
-            everybody = Sweep().next(len(shop.table), len(shop.table))
-            school.learner.meet(shop.sightings(everybody, met_ms), met_ms, len(shop.table))
+            _meet(shop, school)
         if school.model is None:
             continue
         # Time passes for everybody, not only for those who do something.
@@ -182,6 +189,7 @@ def run(
             f"{rows} rows give no model: {school.learner.warm_up_left} more vectors are needed",
             action="give more rows, or set LIVESEGMENT_WARM_UP_VECTORS lower",
         )
+    _meet(shop, school)
     school.finish(shop.now_ms)
     shop.judge(school.model, shop.everybody)
     if steps % check_every > check_every // 2 or not checks:
@@ -200,6 +208,7 @@ def run(
         truth_agreement=None,
         batch_truth_agreement=None,
         money=cards.money_in(settings.currency, settings.currency_digits),
+        standings=shop.standings(school.snapshot.base),
     )
 
 
@@ -240,6 +249,12 @@ def _in_steps(
                         bound += step_ms
                 waiting.append(record)
             yield waiting, done, False
+
+
+def _meet(shop: Shop, school: School) -> None:
+    """Show everybody to the learner as persons: what RFM scores, lifecycles and predictions are learnt from."""
+    everybody = Sweep().next(len(shop.table), len(shop.table))
+    school.learner.meet(shop.sightings(everybody, shop.now_ms), shop.now_ms, len(shop.table))
 
 
 def _check(shop: Shop, model: Model, months: float, seed: int) -> Check:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models import cards
 from models.learner.kmeans import Labels
+from models.standing import spelled
 from models.transform import Floats
 from schemas.snapshot import ModelSnapshot
 from stream.evaluate.school import Moment
@@ -59,11 +60,17 @@ class Outcome:
     """Minor units as people write them."""
     undo: cards.Undo | None = None
     """Features as the learner was given them -> as the file has them."""
+    standings: NDArray[np.int64] | None = None
+    """(N,) lifecycle and RFM scores of each customer at the end, as in a row; None where no orders are known."""
 
     @property
     def flips_per_customer_month(self) -> float | None:
         """Moves a customer makes in a month; None where there is no time."""
         return flips_per_customer_month(self.checks)
+
+    def spelled(self) -> list[tuple[str | None, str | None]]:
+        """Lifecycle and RFM scores of each customer; none where no orders are known."""
+        return [spelled(one) for one in self.standings.tolist()] if self.standings is not None else []
 
     def cards(self) -> list[dict[str, Any]]:
         """One card a segment, largest first: what a person reads."""

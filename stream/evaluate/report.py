@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from schemas.head import Head
+from schemas.standing import LIFECYCLES, rfm_group
 from stream.evaluate.outcome import Check, Outcome
 
 BEHAVIOUR_ONLY = "Only behaviour feeds this model."
@@ -34,6 +35,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "flips_per_customer_month": None if flips is None else round(flips, 4),
         "truth": _truth(outcome),
         "drift": [{"learnt": one.learnt, "at": one.at_ms} for one in outcome.moments if one.what == "alarm"],
+        "buyers": _buyers(outcome),
         "predictions": [_prediction(head) for head in snapshot.heads if head.trust is not None],
         "challenges": dict(Counter(one.what for one in outcome.moments if one.what != "alarm")),
         "lineage": [event.model_dump() for event in snapshot.history],
@@ -51,6 +53,7 @@ def as_text(outcome: Outcome) -> str:
             "",
             *_checks(outcome),
             "",
+            *_standings(outcome),
             *_predictions(outcome),
             "",
             *_changes(outcome),
@@ -59,11 +62,16 @@ def as_text(outcome: Outcome) -> str:
 
 
 def write_labels(outcome: Outcome, path: Path) -> None:
-    """Write one JSON object a customer: customer_id, segment, and the vector as the model sees it."""
+    """Write one JSON object a customer: customer_id, segment, and the vector as the model sees it.
+
+    Of files of events also `lifecycle` and `rfm`, null where there is none.
+    """
+    said = [{"lifecycle": lifecycle, "rfm": rfm} for lifecycle, rfm in outcome.spelled()]
     with path.open("wb") as file:
         triples = zip(outcome.customers, outcome.segments.tolist(), outcome.scaled.tolist(), strict=True)
-        for customer, segment, vector in triples:
-            file.write(orjson.dumps({"customer_id": customer, "segment": segment, "vector": vector}) + b"\n")
+        for at, (customer, segment, vector) in enumerate(triples):
+            line = {"customer_id": customer, "segment": segment} | (said[at] if said else {}) | {"vector": vector}
+            file.write(orjson.dumps(line) + b"\n")
 
 
 def behaviour(outcome: Outcome) -> str:
@@ -109,6 +117,28 @@ def _checks(outcome: Outcome) -> list[str]:
     if flips is not None and sum(check.customer_months for check in outcome.checks) > len(outcome.customers):
         lines.append(f"moves from segment to segment: {flips:.3f} a customer and month")
     return lines
+
+
+def _buyers(outcome: Outcome) -> dict[str, dict[str, int]]:
+    """Count customers by lifecycle, in its order, and buyers by the group of their RFM scores, the largest first."""
+    said = outcome.spelled()
+    stages = Counter(lifecycle for lifecycle, _ in said)
+    groups = Counter(rfm_group(rfm) for _, rfm in said if rfm is not None)
+    return {
+        "lifecycle": {stage: stages[stage] for stage in LIFECYCLES if stages[stage]},
+        "rfm": dict(groups.most_common()),
+    }
+
+
+def _standings(outcome: Outcome) -> list[str]:
+    found = _buyers(outcome)
+    titles = {"lifecycle": "lifecycle, by each one's own rhythm", "rfm": "buyers by recency and frequency"}
+    lines = []
+    for name, counts in found.items():
+        if counts:
+            told = ", ".join(f"{group.replace('_', ' ')} {count:,}" for group, count in counts.items())
+            lines.append(f"{titles[name]}: {told}")
+    return ["BUYERS", *lines, ""] if lines else []
 
 
 QUESTIONS = {"purchase_7d": "an order within 7 days", "churn_30d": "no event at all for 30 days"}

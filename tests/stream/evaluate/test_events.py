@@ -92,6 +92,26 @@ def test_predictions_are_told_with_what_came_of_them_and_one_without_outcomes_is
     assert "none: too few outcomes are known" in as_text(young)
 
 
+def test_buyers_have_the_scores_that_the_file_alone_gives_them(shop: Path) -> None:
+    orders: dict[str, list[tuple[int, int]]] = {}
+    for line in shop.read_text().splitlines():
+        row = json.loads(line)
+        if row["customer_id"] is not None:
+            orders.setdefault(row["customer_id"], []).append((row["event_time"], round(row["value"] * 100)))
+    values = np.array([(max(one)[0], len(one), sum(money for _, money in one)) for one in orders.values()])
+    scores = 1 + (values[None] > np.quantile(values, [0.2, 0.4, 0.6, 0.8], axis=0)[:, None]).sum(axis=0)
+    expected = dict(zip(orders, ["".join(map(str, three)) for three in scores.tolist()], strict=True))
+
+    outcome = evaluated(shop)
+    assert dict(zip(outcome.customers, [rfm for _, rfm in outcome.spelled()], strict=True)) == expected
+    said, text = as_json(outcome)["buyers"], as_text(outcome)
+    assert said["rfm"]["Champions"] == sum(rfm[0] == "5" and rfm[1] in "45" for rfm in expected.values()) > 0
+    assert sum(said["lifecycle"].values()) == 300
+    # Two thirds were there for the last time months ago, with one order or a few.
+    assert said["lifecycle"]["lapsed"] > 100
+    assert f"Champions {said['rfm']['Champions']}" in text
+
+
 def test_the_command_prints_one_object_and_writes_labels_and_a_page(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +138,8 @@ def test_the_command_prints_one_object_and_writes_labels_and_a_page(
     assert len(rows) == 300
     assert {row["segment"] for row in rows} == {segment["id"] for segment in said["segments"]}
     assert all(len(row["vector"]) == len(said["features"]) for row in rows)
+    assert sum(row["lifecycle"] == "loyal" for row in rows) == said["buyers"]["lifecycle"]["loyal"]
+    assert all(len(row["rfm"]) == 3 for row in rows)
     assert report.read_text().startswith("<!doctype html>")
 
 
