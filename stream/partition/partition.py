@@ -272,17 +272,8 @@ class Partition(Viewed):
         """
         now_ms, timers = self.now_ms, self.agenda.timers
         # Whom nobody is told of is written with the next flush.
-        noted, told = np.zeros(len(slots), np.bool_), []
-        if applied is not None:
-            told = reminders.end(said, slots, applied.ended, noted)
-            told += reuse.withdraw(
-                said, slots, applied.cart_touched, self.table.carts, now_ms=now_ms, timers=timers, noted=noted
-            )
-        reminders.settle(said, noted)
-        if until_ms is not None:
-            due, passed_over = reminders.remind(said, until_ms, timers, noted)
-            told += due
-            self.shared.metrics.count("cart_reminders_too_old", passed_over)
+        noted = np.zeros(len(slots), np.bool_)
+        told = self._remind(slots, said, noted, applied, until_ms=until_ms, now_ms=now_ms)
         publishing = forced
         if told:
             publishing = np.zeros(len(slots), np.bool_) if forced is None else forced
@@ -319,6 +310,30 @@ class Partition(Viewed):
             # At once: the next sweep would have to look at them again.
             self.agenda.plan(slots, said, vectors, now_ms, model=self.model, yardsticks=self.yardsticks)
         return judged
+
+    def _remind(
+        self,
+        slots: NDArray[np.int64],
+        said: NDArray[np.float64],
+        noted: NDArray[np.bool_],
+        applied: Applied | None,
+        *,
+        until_ms: int | None,
+        now_ms: int,
+    ) -> list[reminders.Told]:
+        """Settle the carts of `said`, and return what is to be told of them; `noted`: whose row that changed."""
+        timers, told = self.agenda.timers, []
+        if applied is not None:
+            told = reminders.end(said, slots, applied.ended, noted)
+            told += reuse.withdraw(
+                said, slots, applied.cart_touched, self.table.carts, now_ms=now_ms, timers=timers, noted=noted
+            )
+        reminders.settle(said, noted)
+        if until_ms is not None:
+            due, passed_over = reminders.remind(said, until_ms, timers, noted)
+            told += due
+            self.shared.metrics.count("cart_reminders_too_old", passed_over)
+        return told
 
     async def _send(self, changes: list[tuple[bytes, bytes]], told: list[tuple[bytes, bytes]]) -> None:
         if changes:
