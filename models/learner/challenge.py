@@ -103,7 +103,7 @@ def challenge(
     between = _gain(continued, anew)
     whole = fresh.k == len(centroids)
     frail = mood == "young" or gains[0] >= BROKEN
-    turned = between >= YOUNG_GAIN if frail else _turns_over(continued, anew, mood)
+    turned = between >= YOUNG_GAIN if frail else turns_over(continued, anew, mood)
     if whole and gains[1] >= REFINED_GAIN and turned:
         return Challenge("fresh", fresh, gains[1])
     tied = mood == "young" and whole and min(between, saved[1]) >= -TIE
@@ -119,8 +119,11 @@ def _errors(scaled: Floats, centroids: Floats) -> Floats:
     return squared
 
 
-def _turns_over(continued: Floats, anew: Floats, mood: Mood) -> bool:
-    """Whether fresh centroids are so much better than continued ones that a model which holds may be turned over."""
+def turns_over(continued: Floats, anew: Floats, mood: Mood) -> bool:
+    """Say whether fresh centroids are so much better than continued ones that a model which holds may be turned over.
+
+    Both (N,): squared errors of the same vectors.
+    """
     if _gain(continued, anew, SURE_FRESH) >= FRESH_GAIN:
         return True
     # The few vectors of a look after an alarm have large gains by chance.

@@ -70,7 +70,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class _Portrait:
+class Portrait:
     """What can be said of one segment."""
 
     contrasts: Mapping[str, float]
@@ -80,17 +80,20 @@ class _Portrait:
     """Whether it has the most of MOST."""
 
     def backs(self, phrase: Phrase, least: float = BACKED) -> bool:
+        """Say whether every contrast that a phrase needs is there by `least` deviations, and what it says of amounts."""
         return all(
             abs(value) >= least if direction == 0 else value * direction >= least
             for value, direction in ((self.contrasts.get(name, 0.0), sign) for name, sign in phrase.needs)
         ) and (phrase.holds is None or phrase.holds(self.raw))
 
     def backs_firmly(self, phrase: Phrase) -> bool:
+        """Say whether it would still be backed if the segment moved a little."""
         return self.backs(phrase, FIRM) and (
             phrase.holds is None or all(phrase.holds(_scaled(self.raw, by)) for by in (1 / LEEWAY, LEEWAY))
         )
 
     def strength(self, phrase: Phrase) -> float:
+        """Rank phrases that are backed: the mean of what they claim, deviations, and more for more claims."""
         values = [min(abs(self.contrasts[name]), STRENGTH_MAX) for name, _ in phrase.needs]
         # A claim on two features says more than either alone.
         return sum(values) / len(values) + 0.35 * (len(values) - 1) - phrase.handicap if values else 0.0
@@ -125,7 +128,7 @@ def name_all(
     contrast = _recorded(features, contrast, raw)
     most = int(contrast[:, features.index(MOST)].argmax()) if MOST in features else None
     portraits = [
-        _Portrait(dict(zip(features, row, strict=True)), dict(zip(features, values, strict=True)), nouns, at == most)
+        Portrait(dict(zip(features, row, strict=True)), dict(zip(features, values, strict=True)), nouns, at == most)
         for at, (row, values) in enumerate(zip(contrast.tolist(), raw.tolist(), strict=True))
     ]
     names: dict[int, str] = {}
@@ -149,7 +152,7 @@ def _recorded(features: Sequence[str], contrast: Floats, raw: Floats) -> Floats:
     return found
 
 
-def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
+def _candidates(portrait: Portrait) -> Iterator[tuple[float, str]]:
     """Yield true names as (-score, name), made of the strongest phrases; the plain one where there is none."""
     # Firmly backed words first: with none of them, those that are just backed.
     for backs in (portrait.backs_firmly, portrait.backs):
@@ -173,17 +176,17 @@ def _candidates(portrait: _Portrait) -> Iterator[tuple[float, str]]:
                     yield cost - sum(strength[phrase] for phrase in phrases), name
 
 
-def _musts(portrait: _Portrait) -> tuple[Phrase, ...]:
+def _musts(portrait: Portrait) -> tuple[Phrase, ...]:
     """Nouns one of which must stand in the name; none if that is left free."""
     return tuple(noun for noun in NOUNS if (MOST, 1) in noun.needs and portrait.backs(noun)) if portrait.most else ()
 
 
-def _still_good(name: str, portrait: _Portrait) -> bool:
-    phrases, musts = _reading(name, portrait), _musts(portrait)
+def _still_good(name: str, portrait: Portrait) -> bool:
+    phrases, musts = read_back(name, portrait), _musts(portrait)
     return phrases is not None and (not musts or not set(musts).isdisjoint(phrases))
 
 
-def _strongest(portrait: _Portrait, phrases: Iterable[Phrase], most: int) -> list[Phrase]:
+def _strongest(portrait: Portrait, phrases: Iterable[Phrase], most: int) -> list[Phrase]:
     """Backed phrases, strongest first, one of each text, `most` at most."""
     ranked = sorted(phrases, key=portrait.strength, reverse=True)
     by_text: dict[str, Phrase] = {}
@@ -207,7 +210,7 @@ def _first_free(names: Sequence[str], taken: set[str]) -> str:
     return f"{names[0]} {number}"
 
 
-def _reading(name: str, portrait: _Portrait) -> tuple[Phrase, ...] | None:
+def read_back(name: str, portrait: Portrait) -> tuple[Phrase, ...] | None:
     """Read a name back into phrases that are all backed now; None if one is not, or is no phrase of ours."""
     text = re.sub(r" \d+$", "", name)
     if text == PLAIN_NAME:
@@ -222,15 +225,15 @@ def _reading(name: str, portrait: _Portrait) -> tuple[Phrase, ...] | None:
     return None
 
 
-def _strong(portrait: _Portrait) -> list[tuple[str, float]]:
+def _strong(portrait: Portrait) -> list[tuple[str, float]]:
     """List the contrasts that are sure to be the members' own, strongest first."""
     strong = [(name, value) for name, value in portrait.contrasts.items() if abs(value) >= LISTED]
     return sorted(strong, key=lambda each: (-abs(each[1]), each[0]))
 
 
-def _words(name: str, portrait: _Portrait, plain_words: Mapping[str, str]) -> tuple[str, ...]:
+def _words(name: str, portrait: Portrait, plain_words: Mapping[str, str]) -> tuple[str, ...]:
     """List the contrasts the name stands on, then the other strong ones."""
-    claimed = [need for phrase in _reading(name, portrait) or () for need, _ in phrase.needs]
+    claimed = [need for phrase in read_back(name, portrait) or () for need, _ in phrase.needs]
     others = [name for name, _ in _strong(portrait)]
     backed = [name for name in claimed if abs(portrait.contrasts[name]) >= BACKED]
     strong = dict.fromkeys((*backed, *others))

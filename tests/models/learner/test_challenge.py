@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.learner.challenge import Mood, _turns_over, challenge
+from models.learner.challenge import Mood, challenge, turns_over
 from models.learner.config import LearnerConfig
 from models.learner.kmeans import lloyd
 from models.learner.learner import Learner
@@ -88,4 +88,4 @@ def test_fresh_centroids_turn_a_model_over_that_holds_only_where_they_are_surely
     continued = np.full(1_000, 1.0)
     anew = continued - share - sign * share / errors * np.sqrt(1_000)
     moods: tuple[Mood, ...] = ("settled", "alarmed")
-    assert {mood for mood in moods if _turns_over(continued, anew, mood)} == wins
+    assert {mood for mood in moods if turns_over(continued, anew, mood)} == wins

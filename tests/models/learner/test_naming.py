@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.catalogue import MODEL_FEATURES
-from models.learner.naming import BACKED, NAME_LENGTH_MAX, Named, _Portrait, _reading, contrasts, name_all
+from models.learner.naming import BACKED, NAME_LENGTH_MAX, Named, Portrait, contrasts, name_all, read_back
 from models.learner.phrases import ADJECTIVES, NOUNS, PLAIN_NAME, spelled_out
 
 FEATURES = MODEL_FEATURES
@@ -104,10 +104,10 @@ def test_names_are_distinct_short_and_every_word_is_backed(rows: list[list[float
     for named, contrast, typical in zip(found, table, raw, strict=True):
         assert len(named.name) <= NAME_LENGTH_MAX + 3
         values = dict(zip(FEATURES, contrast.tolist(), strict=True))
-        portrait = _Portrait(
+        portrait = Portrait(
             values, dict(zip(FEATURES, typical.tolist(), strict=True)), (*NOUNS, *spelled_out(FEATURES))
         )
-        phrases = _reading(named.name, portrait)
+        phrases = read_back(named.name, portrait)
         assert phrases is not None
         claims = [need for phrase in phrases for need in phrase.needs]
         assert all(abs(values[feature]) >= BACKED and values[feature] * sign >= 0 for feature, sign in claims)
