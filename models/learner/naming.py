@@ -80,7 +80,7 @@ class Portrait:
     """Whether it has the most of MOST."""
 
     def backs(self, phrase: Phrase, least: float = BACKED) -> bool:
-        """Say whether every contrast that a phrase needs is there by `least` deviations, and what it says of amounts."""
+        """Say whether all contrasts of a phrase are there by `least` deviations, and the amounts it speaks of."""
         return all(
             abs(value) >= least if direction == 0 else value * direction >= least
             for value, direction in ((self.contrasts.get(name, 0.0), sign) for name, sign in phrase.needs)
