@@ -15,7 +15,7 @@ from models.chances import probabilities
 from models.learner.base import BaseWatch
 from models.learner.heads import QUESTIONS, LearnedHead
 from models.learner.trust import measure
-from models.standing import Yardsticks, profiles, spelled, standings
+from models.standing import profiles, spelled
 from schemas.standing import LIFECYCLES
 from stream.evaluate.events import Shop
 from stream.evaluate.lab import CDNOW, DATA, RETAIL
@@ -41,7 +41,7 @@ def rfm() -> Iterator[dict[str, Any]]:
         rows = shop.table.gather(np.random.default_rng(1).permutation(shop.everybody))
         watch.add(profiles(rows), len(rows))
         batch = _batch(path)
-        said = _scores(shop, shop.everybody, watch)
+        said = _scores(shop, watch)
         equal = float(np.mean([said.get(customer) == scores for customer, scores in batch.items()]))
         yield {
             "stage": "rfm",
@@ -53,12 +53,11 @@ def rfm() -> Iterator[dict[str, Any]]:
         }
 
 
-def _scores(shop: Shop, slots: NDArray[np.int64], watch: BaseWatch) -> dict[str, str]:
+def _scores(shop: Shop, watch: BaseWatch) -> dict[str, str]:
     """RFM by customer, of those who have one."""
-    yardsticks = Yardsticks.of(watch.read())
-    assert yardsticks is not None
-    found = standings(shop.table.gather(slots), yardsticks, shop.now_ms).astype(np.int64).tolist()
-    said = {shop.table.ids[slot]: spelled(standing)[1] for slot, standing in zip(slots.tolist(), found, strict=True)}
+    found = shop.standings(watch.read(), shop.now_ms)
+    assert found is not None
+    said = {customer: spelled(one)[1] for customer, one in zip(shop.table.ids, found.tolist(), strict=True)}
     return {customer: scores for customer, scores in said.items() if scores is not None}
 
 
@@ -122,10 +121,9 @@ def _look(shop: Shop, buyers: set[str], now_ms: int) -> tuple[NDArray[np.int64],
     rows = shop.table.gather(shop.everybody)
     watch = BaseWatch()
     watch.add(profiles(rows), len(rows))
-    yardsticks = Yardsticks.of(watch.read())
-    assert yardsticks is not None
-    stage = standings(rows, yardsticks, now_ms).astype(np.int64) // 1_000
-    return stage, np.array([customer in buyers for customer in shop.table.ids])
+    found = shop.standings(watch.read(), now_ms)
+    assert found is not None
+    return found // 1_000, np.array([customer in buyers for customer in shop.table.ids])
 
 
 def prediction() -> Iterator[dict[str, Any]]:

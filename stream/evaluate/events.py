@@ -118,12 +118,12 @@ class Shop:
         keys = np.array([*text_hashes(self.table.ids[slot] for slot in slots.tolist())], np.uint64) >> KEY_SHIFT
         return Sightings(keys, features.of_rows(rows, now_ms), profiles(rows))
 
-    def standings(self, base: CustomerBase | None) -> NDArray[np.int64] | None:
-        """(N,) lifecycles and RFM scores of everybody now; None where nothing is known to measure them by."""
+    def standings(self, base: CustomerBase | None, now_ms: int) -> NDArray[np.int64] | None:
+        """(N,) lifecycles and RFM scores of everybody at a moment; None where nothing is known to measure them by."""
         yardsticks = Yardsticks.of(base)
         if yardsticks is None:
             return None
-        return standings(self.table.gather(self.everybody), yardsticks, self.now_ms).astype(np.int64)
+        return standings(self.table.gather(self.everybody), yardsticks, now_ms).astype(np.int64)
 
     def judge(self, model: Model, slots: NDArray[np.int64]) -> None:
         """Judge the customers at sorted slots, as a worker would."""
@@ -208,7 +208,7 @@ def run(
         truth_agreement=None,
         batch_truth_agreement=None,
         money=cards.money_in(settings.currency, settings.currency_digits),
-        standings=shop.standings(school.snapshot.base),
+        standings=shop.standings(school.snapshot.base, shop.now_ms),
     )
 
 

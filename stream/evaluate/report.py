@@ -67,10 +67,11 @@ def write_labels(outcome: Outcome, path: Path) -> None:
     Of files of events also `lifecycle` and `rfm`, null where there is none.
     """
     said = [{"lifecycle": lifecycle, "rfm": rfm} for lifecycle, rfm in outcome.spelled()]
+    standings = said or [{}] * len(outcome.customers)
+    rows = zip(outcome.customers, outcome.segments.tolist(), standings, outcome.scaled.tolist(), strict=True)
     with path.open("wb") as file:
-        triples = zip(outcome.customers, outcome.segments.tolist(), outcome.scaled.tolist(), strict=True)
-        for at, (customer, segment, vector) in enumerate(triples):
-            line = {"customer_id": customer, "segment": segment} | (said[at] if said else {}) | {"vector": vector}
+        for customer, segment, standing, vector in rows:
+            line = {"customer_id": customer, "segment": segment, **standing, "vector": vector}
             file.write(orjson.dumps(line) + b"\n")
 
 

@@ -267,6 +267,7 @@ class Partition(Viewed):
     ) -> Judged:
         """Judge the customers at sorted `slots`, whose rows `said` holds, and write back what is published.
 
+        Whom no event touched is planned too: the agenda learns when time alone may next change them.
         `applied`: what happened to them. `forced` (T,): whose record is published although nothing in it changed.
         `until_ms`: reminders that were due by then are told; without it none.
         """

@@ -23,9 +23,12 @@ PERIOD = 1_000.0
 
 @settings(max_examples=60)
 @given(
-    histories(span=9 * DAY), st.integers(1, 5), st.floats(0.0, 0.5), st.floats(0.0, 1.0),
+    histories(span=9 * DAY),
+    st.integers(1, 5),
+    st.floats(0.0, 0.5),
+    st.floats(0.0, 1.0),
     st.sampled_from([-1.0, 0.01, 0.5, 3.0, 20.0, 150.0, 1e9]),
-)  # fmt: skip
+)
 def test_nothing_moves_before_the_time_to_look_again(
     history: list[Event], version: int, margin: float, dwell_days: float, planned_days: float
 ) -> None:
@@ -83,7 +86,8 @@ def test_who_is_in_no_segment_of_the_model_is_looked_at_next_time() -> None:
     served, _ = model(1)
     table = applied([[Event("a", START, kind=0, id=1)]]).table  # type: ignore[arg-type]
     rows = table.gather(np.arange(1))
-    assert looks(rows, served, PERIOD) == START + PERIOD
+    # What was planned for them does not count.
+    assert look(rows, served, None, 7 * PERIOD) == START + PERIOD
 
 
 def test_a_time_at_which_all_is_still_as_it_was_stays_the_time_to_look() -> None:
@@ -91,19 +95,25 @@ def test_a_time_at_which_all_is_still_as_it_was_stays_the_time_to_look() -> None
     rows = applied([[Event("a", START, kind=0, id=1)]]).table.gather(np.arange(1))
     rows[:, COL.segment] = served.ids[served.nearest(features.of_rows(rows, float(START)))]
     rows[:, COL.standing] = standings(rows, YARDSTICKS, float(START))
-    searched = looks(rows, served, 0.0)
+    searched = look(rows, served, YARDSTICKS, 0.0)
     # Off the ladder, so that no search would find it.
     sooner = 0.7 * (searched - START)
     assert sooner > PERIOD
-    assert looks(rows, served, sooner) == START + sooner
+    assert look(rows, served, YARDSTICKS, sooner) == START + sooner
     # By then they have long lapsed.
-    assert looks(rows, served, 150.0 * DAY) == searched
+    assert look(rows, served, YARDSTICKS, 150.0 * DAY) == searched
 
 
-def looks(rows: np.ndarray, served: Model, planned: float) -> float:
-    vectors, rules, planned_ms = features.of_rows(rows, float(START)), Rules(0.0, 0.0), np.array([START + planned])
+def look(rows: np.ndarray, served: Model, yardsticks: Yardsticks | None, planned: float) -> float:
+    """Return when one customer is looked at next, who was to be `planned` milliseconds from now."""
     found = horizon.looks(
-        rows, vectors, float(START),
-        model=served, yardsticks=YARDSTICKS, rules=rules, period_ms=PERIOD, planned_ms=planned_ms,
-    )  # fmt: skip
+        rows,
+        features.of_rows(rows, float(START)),
+        float(START),
+        model=served,
+        yardsticks=yardsticks,
+        rules=Rules(margin=0.0, dwell_ms=0.0),
+        period_ms=PERIOD,
+        planned_ms=np.array([START + planned]),
+    )
     return float(found[0])
